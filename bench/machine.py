@@ -1,0 +1,96 @@
+"""What the kernel knows: processor time, memory, and which core belongs to whom (Linux)."""
+
+import os
+import platform
+import sysconfig
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+SERVICE_CORE, TOOLS_CORE = 0, 1
+PREFERRED_NICE = -15
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+PACKAGES = ("voicebot", "aiohttp", "websockets", "uvloop", "pydantic", "sqlalchemy")
+
+
+class NotPossibleError(Exception):
+    """The bench cannot run here; the text says why."""
+
+
+def check(*, pin: bool) -> None:
+    """Raise NotPossibleError where the kernel does not tell what we need to know, or has no core to spare."""
+    if not (hasattr(os, "sched_setaffinity") and hasattr(os, "timerfd_create") and Path("/proc/self/stat").exists()):
+        raise NotPossibleError("the bench needs Linux: it pins processes to cores and reads /proc")
+    if pin and not os.sched_getaffinity(0) >= {SERVICE_CORE, TOOLS_CORE}:
+        raise NotPossibleError("the service needs a core for itself, so this needs two of them (or --no-pin)")
+
+
+@contextmanager
+def pinned(core: int | None) -> Iterator[None]:
+    """Let processes started inside the `with` run on one core only; None pins nothing."""
+    before = os.sched_getaffinity(0)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def prefer(pid: int) -> bool:
+    """Put a process that leads its own session before others on its core; return whether we may.
+
+    It does what a machine without neighbours would do: without it, their turns count as the service's latency.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, PREFERRED_NICE)
+        # The kernel weighs sessions against each other before it looks at the processes in them (sched(7), autogroup).
+        Path(f"/proc/{pid}/autogroup").write_text(str(PREFERRED_NICE), encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def cpu_s(pid: int) -> tuple[float, float]:
+    """Return the processor time of a process, all threads, in seconds: all of it, and that spent in the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    user, system = int(fields[11]) * _TICK_S, int(fields[12]) * _TICK_S
+    return user + system, system
+
+
+def busy_s(core: int) -> float:
+    """Return how long a core was not idle since the machine started, in seconds."""
+    for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
+        name, *numbers = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, interrupt, soft, steal = map(int, numbers[:8])
+            return (user + nice + system + interrupt + soft + steal) * _TICK_S
+    raise NotPossibleError(f"/proc/stat does not know core {core}")
+
+
+def rss_kib(pid: int) -> int:
+    """Return the resident memory of a process in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise NotPossibleError(f"process {pid} has no memory")
+
+
+def describe(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
+    """Return what results must be read with."""
+    cpus = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "cpu": cpus[0] if cpus else platform.machine(),
+        "cores": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "python_optimised": "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
+        "packages": {name: version(name) for name in packages},
+    }

@@ -1,0 +1,266 @@
+"""One run: starts a system and its counterparts, lets the phones ring, measures a window, and counts what came."""
+
+import asyncio
+import json
+import re
+import socket
+import sys
+import tempfile
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import machine
+import systems
+from figures import Run
+
+START_TIMEOUT_S = 30
+ANSWER_TIMEOUT_S = 60
+DRAIN_TIMEOUT_S = 20
+POLL_S = 0.1
+LOG_TAIL_BYTES = 2_000
+WARNING = re.compile(rb'"level": ?"(?:warning|error|critical)"')
+LOOP_LAG = re.compile(r"^(voicebot_\w*loop_lag\w*(?:\{[^}]*\})?) ([-+.eE\d]+)$", re.MULTILINE)
+
+
+class RunFailedError(Exception):
+    """The run has no result; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One run."""
+
+    system: systems.Name
+    calls: int
+    seconds: float
+    settle_s: float
+    rate: float
+    speech_ms: int
+    pause_ms: int
+    speak: bool
+    pin: bool
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    wrap: tuple[str, ...] = ()
+    """Words before the service's command line, for a profiler."""
+
+    def core(self, number: int) -> int | None:
+        """Return the core to pin to, None when nothing is pinned."""
+        return number if self.pin else None
+
+
+class Tool:
+    """A load tool and what it answers."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    async def ask(self, word: str) -> dict[str, Any]:
+        """Send one word and return the answer."""
+        if self._process.stdin is None:
+            raise RunFailedError("a load tool has no input")
+        self._process.stdin.write(f"{word}\n".encode())
+        return await self.answer()
+
+    async def answer(self) -> dict[str, Any]:
+        """Return the next answer; raises RunFailedError when there is none."""
+        line = b""
+        if self._process.stdout is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    line = await self._process.stdout.readline()
+        if not line:
+            raise RunFailedError("a load tool has stopped; its error is above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+async def run(plan: Plan, say: Callable[[str], None]) -> Run:
+    """Make one run; `say` is told what is going on. Raises RunFailedError."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voicebot-bench-")))
+        tools = plan.core(machine.TOOLS_CORE)
+        far_side = await stack.enter_async_context(_tool(tools, "counterparts.py", *(["--speak"] * plan.speak)))
+        place = systems.Place(
+            port=_free_port(),
+            counterparts=(await far_side.answer())["port"],
+            calls=plan.calls,
+            folder=folder,
+            settings=plan.settings,
+        )
+        service = await stack.enter_async_context(_system(plan, place))
+        base_kib = machine.rss_kib(service.pid)
+        say("dialling")
+        phones = await stack.enter_async_context(_tool(tools, "phones.py", *_phone_words(plan, place)))
+        dialled = await phones.answer()
+        if dialled["failed"]:
+            say(f"{dialled['failed']} calls failed: {'; '.join(dialled['why'])}")
+        await asyncio.sleep(plan.settle_s)
+        say(f"measuring {plan.seconds:g} s")
+        window = await _window(plan, service, far_side, phones)
+        window |= {"rss_base_kib": base_kib, "failed": dialled["failed"], "loop_lag": await _loop_lag(place)}
+        say("hanging up")
+        await phones.ask("hang_up")
+        await _drained(far_side, dialled["connected"])
+        window["warnings"] = len(WARNING.findall((folder / "log").read_bytes()))
+        return _result(plan, window, await far_side.ask("report"), await phones.ask("report"))
+
+
+async def _window(plan: Plan, service: Process, far_side: Tool, phones: Tool) -> dict[str, Any]:
+    await far_side.ask("record")
+    await phones.ask("record")
+    began, (cpu_s, kernel_s) = time.monotonic(), machine.cpu_s(service.pid)
+    core_s = machine.busy_s(machine.SERVICE_CORE) if plan.pin else 0
+    await asyncio.sleep(plan.seconds)
+    seconds, (until_cpu_s, until_kernel_s) = time.monotonic() - began, machine.cpu_s(service.pid)
+    cpu_s, kernel_s = until_cpu_s - cpu_s, until_kernel_s - kernel_s
+    core_s = machine.busy_s(machine.SERVICE_CORE) - core_s if plan.pin else 0
+    return {
+        "seconds": seconds,
+        "cpu_s": cpu_s,
+        "kernel_s": kernel_s,
+        "neighbours": max(0.0, core_s - cpu_s) / seconds if plan.pin else None,
+        "rss_kib": machine.rss_kib(service.pid),
+        "far_side_cpu_s": (await far_side.ask("rest"))["cpu_s"],
+        "phones_cpu_s": (await phones.ask("rest"))["cpu_s"],
+    }
+
+
+def _result(plan: Plan, window: Mapping[str, Any], book: Mapping[str, Any], phones: Mapping[str, Any]) -> Run:
+    call_seconds = plan.calls * window["seconds"]
+    neighbours = window["neighbours"]
+    return {
+        "system": plan.system,
+        "calls": plan.calls,
+        "seconds": round(window["seconds"], 2),
+        "cpu_ms_per_call_second": round(window["cpu_s"] * 1_000 / call_seconds, 3),
+        "kernel_percent": round(window["kernel_s"] * 100 / window["cpu_s"], 1) if window["cpu_s"] else 0.0,
+        "core_percent": round(window["cpu_s"] * 100 / window["seconds"], 1),
+        "neighbours_percent": None if neighbours is None else round(neighbours * 100, 1),
+        "forward_newest_ms": book["forward_newest_ms"],
+        "forward_all_ms": book["forward_all_ms"],
+        "end_to_webhook_ms": book["end_to_webhook_ms"],
+        "rss_kib_per_call": round((window["rss_kib"] - window["rss_base_kib"]) / plan.calls, 1),
+        "rss_base_kib": window["rss_base_kib"],
+        "setup_per_second": phones["setup_per_second"],
+        "setup_ms": phones["setup_ms"],
+        "calls_failed": window["failed"] + phones["lost_lines"],
+        "calls_ended": book["calls_ended"],
+        "frames_sent": phones["frames"],
+        "frames_lost": phones["frames"] - book["frames"] + book["disordered"],
+        "frames_out_of_order": book["disordered"],
+        "frames_unstamped": book["unstamped"],
+        "webhooks": book["webhooks"],
+        "webhooks_missing": book["webhooks_missing"],
+        "speech_ms": phones["speech_ms"],
+        "loop_lag": window["loop_lag"],
+        "log_warnings": window["warnings"],
+        "phones_ms_per_call_second": round(window["phones_cpu_s"] * 1_000 / call_seconds, 3),
+        "counterparts_ms_per_call_second": round(window["far_side_cpu_s"] * 1_000 / call_seconds, 3),
+        "pacing_late_ms": phones["late_ms"],
+        "token_message_bytes": book["token_message_bytes"],
+    }
+
+
+@asynccontextmanager
+async def _tool(core: int | None, script: str, *words: str) -> AsyncIterator[Tool]:
+    """Run one of our scripts; it ends with its input."""
+    with machine.pinned(core):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(systems.HERE / script), *words, stdin=PIPE, stdout=PIPE, start_new_session=True
+        )
+    machine.prefer(process.pid)
+    try:
+        yield Tool(process)
+    finally:
+        await _end(process)
+
+
+@asynccontextmanager
+async def _system(plan: Plan, place: systems.Place) -> AsyncIterator[Process]:
+    """Run what is measured, ready for calls; its log goes to a file, as it would in earnest."""
+    command = systems.command(plan.system, place)
+    with machine.pinned(plan.core(machine.SERVICE_CORE)), (place.folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *plan.wrap,
+            *command.words,
+            env=dict(command.environment),
+            cwd=place.folder,
+            stdin=DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    machine.prefer(process.pid)
+    try:
+        await _ready(process, place)
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await _end(process)
+
+
+async def _ready(process: Process, place: systems.Place) -> None:
+    """Ask until it takes calls; raises RunFailedError with the end of its log."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    async with aiohttp.ClientSession() as session:
+        while process.returncode is None and time.monotonic() < deadline:
+            with suppress(aiohttp.ClientError):
+                async with session.get(f"{place.origin}/readyz") as response:
+                    if response.ok:
+                        return
+            await asyncio.sleep(POLL_S)
+    tail = (place.folder / "log").read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+    raise RunFailedError(f"the service did not become ready; the end of its log:\n{tail}")
+
+
+async def _loop_lag(place: systems.Place) -> dict[str, float] | None:
+    """Return what the service tells about its event loop, None when it tells nothing."""
+    async with aiohttp.ClientSession() as session, session.get(f"{place.origin}/metrics") as response:
+        page = await response.text() if response.ok else ""
+    return {name: float(value) for name, value in LOOP_LAG.findall(page)} or None
+
+
+async def _drained(far_side: Tool, calls: int) -> None:
+    """Wait until the end of every call was told; what is missing then is counted as missing."""
+    for _ in range(round(DRAIN_TIMEOUT_S / POLL_S)):
+        if (await far_side.ask("ended"))["calls_ended"] >= calls:
+            return
+        await asyncio.sleep(POLL_S)
+
+
+async def _end(process: Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _phone_words(plan: Plan, place: systems.Place) -> tuple[str, ...]:
+    words = {
+        "--voice-url": f"{place.origin}/twilio/voice",
+        "--auth-token": systems.AUTH_TOKEN,
+        "--calls": plan.calls,
+        "--rate": plan.rate,
+        "--speech-ms": plan.speech_ms,
+        "--pause-ms": plan.pause_ms,
+    }
+    return tuple(str(word) for pair in words.items() for word in pair)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,137 @@
+"""The callers in one process: they dial as Twilio does and then send 50 frames a second each."""
+
+import argparse
+import asyncio
+import os
+import time
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import control
+import figures
+import stamps
+import uvloop
+from dialling import Caller, DialError, Line, dial
+
+TICK_NS = 250_000
+"""How often the pacer looks for frames that are due."""
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Gives each line its own place in the 20 ms, so that frames come evenly and not in one burst."""
+
+    places: int
+    lines: list[Line | None] = field(default_factory=list[Line | None])
+    late: "array[float]" = field(default_factory=lambda: array("d"))
+    recording: bool = False
+    _began: float = 0.0
+    _turn: int = 0
+
+    def start(self) -> None:
+        """Begin; lines may be put in their places at any time."""
+        self.lines = [None] * self.places
+        self._began = time.monotonic()
+        timer = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK)
+        os.timerfd_settime_ns(timer, initial=TICK_NS, interval=TICK_NS)
+        asyncio.get_running_loop().add_reader(timer, self._tick, timer)
+
+    def _tick(self, timer: int) -> None:
+        os.read(timer, 8)
+        now = time.monotonic()
+        step_s = stamps.FRAME_MS / 1_000 / self.places
+        while (due := self._began + self._turn * step_s) <= now:
+            if line := self.lines[self._turn % self.places]:
+                line.send_frame()
+                if self.recording:
+                    self.late.append((now - due) * 1_000)
+            self._turn += 1
+
+
+class Phones:
+    """All lines, from the first ring to hanging up."""
+
+    def __init__(self, caller: Caller, calls: int, rate: float) -> None:
+        self._caller, self._calls, self._rate = caller, calls, rate
+        self._pacer = Pacer(calls)
+        self._setups = array("d")
+        self._failed: list[str] = []
+        self._took_s = 0.0
+        self._began_cpu_s = 0.0
+
+    async def dial_all(self) -> None:
+        """Dial `rate` calls a second, and tell when all are through or have failed."""
+        self._pacer.start()
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._calls):
+                await asyncio.sleep(max(0.0, began + number / self._rate - time.monotonic()))
+                group.create_task(self._dial(number))
+        self._took_s = time.monotonic() - began
+        control.tell({"connected": self._connected(), "failed": len(self._failed), "why": self._failed[:3]})
+
+    def commands(self) -> control.Commands:
+        """Return what can be asked of the phones."""
+        return {"record": self._record, "rest": self._rest, "hang_up": self._hang_up, "report": self._report}
+
+    async def _dial(self, number: int) -> None:
+        began = time.monotonic()
+        try:
+            line = await dial(self._caller, number)
+        except (DialError, OSError) as error:
+            self._failed.append(str(error) or type(error).__name__)
+            return
+        self._setups.append((time.monotonic() - began) * 1_000)
+        self._pacer.lines[number] = line
+
+    def _connected(self) -> int:
+        return sum(line is not None for line in self._pacer.lines)
+
+    def _record(self) -> Mapping[str, Any]:
+        self._began_cpu_s, self._pacer.recording = time.process_time(), True
+        return {}
+
+    def _rest(self) -> Mapping[str, Any]:
+        self._pacer.recording = False
+        return {"cpu_s": time.process_time() - self._began_cpu_s}
+
+    def _hang_up(self) -> Mapping[str, Any]:
+        for line in self._pacer.lines:
+            if line:
+                line.hang_up()
+        return {}
+
+    def _report(self) -> Mapping[str, Any]:
+        lines = [line for line in self._pacer.lines if line]
+        return {
+            "frames": sum(line.sent for line in lines),
+            "lost_lines": sum(line.lost for line in lines),
+            "speech_ms": sum(line.heard_ms for line in lines),
+            "setup_ms": figures.spread(self._setups),
+            "setup_per_second": round(len(lines) / self._took_s, 1) if self._took_s else 0.0,
+            "late_ms": figures.spread(self._pacer.late),
+        }
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    """Dial, send, and hang up when told; end with standard input."""
+    caller = Caller(arguments.voice_url, arguments.auth_token, arguments.speech_ms, arguments.pause_ms)
+    phones = Phones(caller, arguments.calls, arguments.rate)
+    done = asyncio.Event()
+    control.listen(phones.commands(), done)
+    control.no_collector()
+    await phones.dial_all()
+    await done.wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--voice-url", required=True)
+    parser.add_argument("--auth-token", required=True)
+    parser.add_argument("--calls", type=int, required=True)
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--speech-ms", type=int, required=True)
+    parser.add_argument("--pause-ms", type=int, required=True)
+    uvloop.run(main(parser.parse_args()))

@@ -1,0 +1,109 @@
+"""Measures the service: processor time, latency, memory and losses under many calls, beside a minimal bridge."""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import machine
+import measure
+import report
+import systems
+from figures import Run
+
+RESULTS = systems.HERE / "results"
+SHORT = {"calls": 100, "seconds": 6.0, "rounds": 2}
+"""What `make bench` runs when nothing else is asked for: about a minute and a half."""
+PAUSE_MS, PAUSE_WITH_SPEECH_MS = 1_000, 4_000
+
+
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument(
+        "--calls", type=int, nargs="+", default=[SHORT["calls"]], help="calls at a time; several for a series"
+    )
+    parser.add_argument("--seconds", type=float, default=SHORT["seconds"], help="length of the measured window")
+    parser.add_argument("--rounds", type=int, default=SHORT["rounds"], help="rounds over all systems, interleaved")
+    parser.add_argument("--only", choices=("voicebot", "reference"), help="measure one system alone")
+    parser.add_argument("--settle", type=float, default=3.0, help="seconds between the last call and the window")
+    parser.add_argument("--rate", type=float, default=25.0, help="calls set up a second")
+    parser.add_argument("--speech-ms", type=int, default=2_000, help="a caller speaks for so long ...")
+    parser.add_argument("--pause-ms", type=int, help="... and is silent for so long, at least 1,000")
+    parser.add_argument("--speak", action="store_true", help="the bot answers each turn with three seconds of speech")
+    parser.add_argument("--no-pin", action="store_true", help="give the service no core of its own")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the service")
+    parser.add_argument("--wrap", default="", help="a command that runs the service, for example a profiler")
+    parser.add_argument("--json", type=Path, help="where the results go (bench/results/ unless given)")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    return parser.parse_args(words)
+
+
+def plans(arguments: argparse.Namespace) -> list[measure.Plan]:
+    """Return all runs in their order: the systems take turns, so that both meet the same minutes of the machine."""
+    names: tuple[systems.Name, ...] = (arguments.only,) if arguments.only else ("voicebot", "reference")
+    if arguments.speak:
+        names = ("voicebot",)  # the reference does not speak
+    pause_ms = arguments.pause_ms or (PAUSE_WITH_SPEECH_MS if arguments.speak else PAUSE_MS)
+    wrap = tuple(arguments.wrap.split())
+    return [
+        measure.Plan(
+            system=name,
+            calls=calls,
+            seconds=arguments.seconds,
+            settle_s=arguments.settle,
+            rate=arguments.rate,
+            speech_ms=arguments.speech_ms,
+            pause_ms=pause_ms,
+            speak=arguments.speak,
+            pin=not arguments.no_pin,
+            settings=dict(pair.split("=", 1) for pair in arguments.set),
+            wrap=wrap,
+        )
+        for calls in arguments.calls
+        for _ in range(arguments.rounds)
+        for name in names
+    ]
+
+
+def main() -> int:
+    """Run; the exit code is 1 when a run has no result. What was measured decides nothing here."""
+    arguments = parse()
+    try:
+        machine.check(pin=not arguments.no_pin)
+        described = machine.describe()
+        runs = asyncio.run(_all(plans(arguments)))
+    except (machine.NotPossibleError, measure.RunFailedError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    options = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
+    _keep(arguments.json, {"machine": described, "options": options, "runs": runs})
+    report.show(runs, markdown=arguments.markdown)
+    return 0
+
+
+async def _all(todo: list[measure.Plan]) -> list[Run]:
+    began, runs = time.monotonic(), []
+    for number, plan in enumerate(todo, 1):
+        title = f"{number}/{len(todo)}  {plan.system}, {plan.calls} calls"
+        runs.append(await measure.run(plan, _teller(began, title)))
+        print(f"          {report.line(runs[-1])}", flush=True)
+    return runs
+
+
+def _teller(began: float, title: str) -> Callable[[str], None]:
+    return lambda what: print(f"[{time.monotonic() - began:5.0f} s] {title}: {what}", flush=True)
+
+
+def _keep(path: Path | None, results: dict[str, Any]) -> None:
+    path = path or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"results: {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The load's audio: µ-law frames that say who sent them and when, and sound like speech or like a quiet line."""
+
+import binascii
+import math
+import random
+import struct
+import time
+from typing import NamedTuple
+
+FRAME_BYTES = 160
+"""20 ms of 8 kHz µ-law."""
+FRAME_MS = 20
+_LAYOUT = struct.Struct("<HBBHIQ")
+_MAGIC = 0x5EED
+_HEX = b"0123456789abcdef"
+# The sixteen quietest µ-law values, so that a stamp sounds like the faint noise of a line and not like speech.
+_QUIET = bytes(range(0xF0, 0x100))
+_TO_AUDIO, _FROM_AUDIO = bytes.maketrans(_HEX, _QUIET), bytes.maketrans(_QUIET, _HEX)
+STAMP_BYTES = 2 * _LAYOUT.size
+"""Audio bytes that the stamp takes; a multiple of three, so that its base64 can be put before that of the rest."""
+_REST_BYTES = FRAME_BYTES - STAMP_BYTES
+VARIANTS = 16
+_SPEECH_LEVEL, _LINE_LEVEL = 4_000, 24
+
+
+class Stamp(NamedTuple):
+    """What a frame says about itself; `sent_ns` is the machine's monotonic clock."""
+
+    call: int
+    sequence: int
+    sent_ns: int
+    speech: bool
+
+
+def write(call: int, sequence: int, *, speech: bool) -> bytes:
+    """Return the base64 of a stamp made now; that of a rest (`rests`) completes the frame."""
+    packed = _LAYOUT.pack(_MAGIC, speech, 0, call, sequence, time.monotonic_ns())
+    return binascii.b2a_base64(binascii.hexlify(packed).translate(_TO_AUDIO), newline=False)
+
+
+def read(audio: bytes, offset: int = 0) -> Stamp | None:
+    """Return the stamp of the frame at `offset`, None when there is none."""
+    try:
+        packed = binascii.unhexlify(audio[offset : offset + STAMP_BYTES].translate(_FROM_AUDIO))
+        magic, speech, _, call, sequence, sent_ns = _LAYOUT.unpack(packed)
+    except (binascii.Error, struct.error):
+        return None
+    return Stamp(call, sequence, sent_ns, bool(speech)) if magic == _MAGIC else None
+
+
+def rests(*, speech: bool, seed: int = 1) -> tuple[bytes, ...]:
+    """Return the base64 of what follows the stamp: noise as loud as speech, or that of a quiet line."""
+    chance = random.Random(seed)
+    level = _SPEECH_LEVEL if speech else _LINE_LEVEL
+    return tuple(
+        binascii.b2a_base64(
+            bytes(_mulaw(round(chance.uniform(-level, level))) for _ in range(_REST_BYTES)), newline=False
+        )
+        for _ in range(VARIANTS)
+    )
+
+
+def _mulaw(sample: int) -> int:
+    """Return the µ-law byte of a 16-bit sample (ITU-T G.711)."""
+    sign, magnitude = (0x80, -sample) if sample < 0 else (0, sample)
+    magnitude = min(magnitude, 32_635) + 132
+    exponent = int(math.log2(magnitude)) - 7
+    return ~(sign | exponent << 4 | (magnitude >> (exponent + 3)) & 0x0F) & 0xFF

@@ -1,0 +1,75 @@
+"""The systems that are measured: how each is started, and where its doors are."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+HERE = Path(__file__).resolve().parent
+AUTH_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of nobody's account
+WEBHOOK_SECRET = "whsec_" + "QUFB" * 10
+SPARE_CALLS = 10
+
+type Name = Literal["voicebot", "reference"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a system runs and what it talks to."""
+
+    port: int
+    counterparts: int
+    """The port of Soniox's stub and of the webhook endpoint."""
+    calls: int
+    folder: Path
+    """For its database."""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further settings of the service, by their environment variables."""
+
+    @property
+    def origin(self) -> str:
+        """The system's public URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def stub(self, scheme: str, path: str) -> str:
+        """Return a URL of the counterparts."""
+        return f"{scheme}://127.0.0.1:{self.counterparts}/{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line and its environment."""
+
+    words: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def command(name: Name, place: Place) -> Command:
+    """Return how to start a system."""
+    inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "PYTHONPATH") if key in os.environ}
+    if name == "reference":
+        words = (
+            *(sys.executable, str(HERE / "reference_bridge.py")),
+            *("--port", str(place.port)),
+            *("--soniox-url", place.stub("ws", "transcribe-websocket")),
+            *("--webhook-url", place.stub("http", "hook")),
+        )
+        return Command(words, inherited)
+    settings = {
+        "VOICEBOT_HOST": "127.0.0.1",
+        "VOICEBOT_PORT": str(place.port),
+        "VOICEBOT_PUBLIC_URL": place.origin,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "SONIOX_API_KEY": "bench",
+        "VOICEBOT_SONIOX__STT_URL": place.stub("ws", "transcribe-websocket"),
+        "VOICEBOT_SONIOX__TTS_URL": place.stub("ws", "tts-websocket"),
+        "VOICEBOT_WEBHOOK__URL": place.stub("http", "hook"),
+        "VOICEBOT_WEBHOOK__SECRETS": f'["{WEBHOOK_SECRET}"]',
+        "VOICEBOT_STORE__URL": f"sqlite:///{place.folder / 'bench.db'}",
+        "VOICEBOT_LIMITS__MAX_CALLS": str(place.calls + SPARE_CALLS),
+        "VOICEBOT_LOG__FORMAT": "json",
+        **place.settings,
+    }
+    return Command((sys.executable, "-m", "voicebot", "serve"), {**inherited, **settings})

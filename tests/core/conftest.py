@@ -1,0 +1,73 @@
+"""A stage for the turn machine: timed events in, timed effects out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import pytest
+
+from voicebot.core.actions import Listen
+from voicebot.core.events import (
+    AskFinalize,
+    BargeIn,
+    DigitsCompleted,
+    NoInput,
+    Tick,
+    Turn,
+    TurnCompleted,
+    TurnEffect,
+    TurnInput,
+)
+from voicebot.core.turns import TurnPolicy, TurnState, step, wake_at
+
+type Script = Iterable[tuple[int, TurnInput | Listen]]
+type Log = list[tuple[int, str]]
+type Play = Callable[..., Log]
+
+EPOCH = 1_000.0
+"""The machine's clock does not start at 0."""
+
+
+def describe(effect: TurnEffect) -> str:
+    match effect:
+        case AskFinalize():
+            return "finalize"
+        case TurnCompleted(Turn(number=number, text=text, reason=reason, digits=digits)):
+            return f"turn {number} {reason}: {text}" + (f" + {digits}" if digits else "")
+        case DigitsCompleted(digits, reason):
+            return f"digits {reason}: {digits}"
+        case BargeIn(cause):
+            return f"barge-in by {cause}"
+        case NoInput(count):
+            return f"no input {count}"
+
+
+@pytest.fixture
+def play() -> Play:
+    """Play (ms, event) pairs to a machine that is woken when it asks for it; return (ms, effect) pairs."""
+
+    def run(script: Script, policy: TurnPolicy | None = None, until: int = 30_000) -> Log:
+        state = TurnState(policy=policy or TurnPolicy())
+        log: Log = []
+
+        def take(state: TurnState, event: TurnInput, now: float) -> TurnState:
+            state, effects = step(state, event, now)
+            log.extend((round((now - EPOCH) * 1_000), describe(effect)) for effect in effects)
+            return state
+
+        def sleep(state: TurnState, start: float, end: float) -> TurnState:
+            while (wake := wake_at(state)) is not None and wake < end:
+                state = take(state, Tick(), max(wake, start))
+            return state
+
+        now = EPOCH
+        for ms, event in script:
+            before, now = now, EPOCH + ms / 1_000
+            state = sleep(state, before, now)
+            if isinstance(event, Listen):
+                state = replace(state, policy=state.policy.changed_by(event))
+            else:
+                state = take(state, event, now)
+        sleep(state, now, EPOCH + until / 1_000)
+        return log
+
+    return run

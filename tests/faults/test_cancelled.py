@@ -1,0 +1,155 @@
+"""A call whose task is cancelled, at whatever step: nothing of it stays behind, and other calls do not notice."""
+
+import asyncio
+
+import pytest
+
+from voicebot import live
+from voicebot.local.phone.scenario import Dtmf, Wait
+
+SCRIPT = [
+    {"at_ms": 400 * n, "say": f"turn {n}", "until_ms": 400 * n + 100, "end_ms": 400 * n + 200} for n in range(1, 9)
+]
+SAY = {"type": "say", "text": "An answer of some length."}
+DEADLINE_S = 20
+
+
+def the_call(sid):
+    """The task that lives through a call; its coroutine knows the call."""
+    for task in asyncio.all_tasks():
+        coroutine = task.get_coro()
+        if coroutine.__qualname__ == "Calls._live_through" and coroutine.cr_frame is not None:
+            call = coroutine.cr_frame.f_locals["call"]
+            if call.identity.carrier_id == sid:
+                return task
+    return None
+
+
+async def steps(count):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def appears(h, sid):
+    async with asyncio.timeout(DEADLINE_S):
+        while the_call(sid) is None:
+            await asyncio.sleep(0)
+    return the_call(sid)
+
+
+def answers(h):
+    h.app.on("call.started", {"actions": [SAY]})
+    h.app.on("turn.completed", {"actions": [SAY, {"type": "pause", "ms": 100}, SAY]})
+
+
+async def gone(h, phone, task):
+    """The call is gone, the phone was told, the recogniser's socket is closed."""
+    report = await phone.report()
+    async with asyncio.timeout(DEADLINE_S):
+        await asyncio.wait([task])
+        while any(not session.closed for session in h.tap.stt[1:]):
+            await h.tap.changed.until(lambda _news: True, len(h.tap.changed.all) + 1)
+    assert h.service.calls.find(phone.sid) is None
+    return report
+
+
+# Early steps one by one; later ones, where a call waits for others most of the time, more and more apart.
+SWEEP = [*range(8), *(8 * 2**n for n in range(1, 8))]
+
+
+async def test_at_any_step_of_its_beginning(house):
+    h = await house(SCRIPT)
+    answers(h)
+    good = h.dial(pace=1.0)
+    await h.live(live.StreamOpened)
+    for count in SWEEP:
+        phone = h.dial()
+        task = await appears(h, phone.sid)
+        await steps(count)
+        task.cancel()
+        await gone(h, phone, task)
+        assert len(h.service.calls) == h.metric("calls") == 1
+    await h.app.until("turn.completed", call=good.sid)
+    report = await good.hang_up()
+    assert report.notes == []
+    await h.empty()
+    ended = h.app.of("call.ended", good.sid)[0]
+    assert ended["data"]["reason"] == "caller_hangup"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(live.StreamOpened, id="stream opened"),
+        pytest.param(live.BotSays, id="bot speaks"),
+        pytest.param(live.Partial, id="caller speaks"),
+        pytest.param(live.TurnEnded, id="turn completed"),
+        pytest.param(live.ReplyTaken, id="reply taken"),
+        pytest.param(live.BotSaid, id="bot interrupted"),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 3])
+async def test_at_the_steps_behind_its_events(house, moment, count):
+    h = await house(SCRIPT)
+    answers(h)
+    good = h.dial(pace=1.0)
+    await h.live(live.StreamOpened)
+    phone = h.dial(Wait(wait=0.5), Dtmf(dtmf="12", optional=True), Wait(wait=600))
+    task = await appears(h, phone.sid)
+    await h.live(moment, lambda event: event.call == phone.sid)
+    await steps(count)
+    task.cancel()
+    await gone(h, phone, task)
+    assert h.service.calls.find(good.sid) is not None
+    await good.hang_up()
+    await h.empty()
+    assert h.app.of("call.ended", good.sid)[0]["data"]["reason"] == "caller_hangup"
+
+
+async def test_while_it_ends(house):
+    h = await house(SCRIPT)
+    answers(h)
+    good = h.dial(pace=1.0)
+    await h.live(live.StreamOpened)
+    for count in (0, 1, 2, 8, 32, 128):
+        phone = h.dial()
+        task = await appears(h, phone.sid)
+        await h.live(live.StreamOpened, lambda event, sid=phone.sid: event.call == sid)
+        phone.call.hang_up("caller", "the caller hung up")
+        await steps(count)
+        task.cancel()
+        await gone(h, phone, task)
+    await good.hang_up()
+    await h.empty()
+
+
+async def test_a_bug_in_one_call_ends_that_call_alone_and_is_told(house, logs, monkeypatch):
+    """Whatever breaks one call is an outcome of this call."""
+    from voicebot.call.speaker import Speaker
+
+    h = await house(SCRIPT)
+    answers(h)
+    good = h.dial(pace=1.0)
+    await h.live(live.StreamOpened)
+    sound = Speaker.perform
+
+    def broken(self, actions):
+        target = h.service.calls.find(phone.sid)
+        if target is not None and target._speaker is self:
+            raise ZeroDivisionError("planted")
+        return sound(self, actions)
+
+    phone = h.dial()
+    monkeypatch.setattr(Speaker, "perform", broken)
+    report = await phone.report()
+    assert report.ended == "service"
+    ended = await h.app.until("call.ended", call=phone.sid)
+    assert ended["data"]["reason"] == "error"
+    assert h.service.calls.find(good.sid) is not None
+    assert [entry["call"] for entry in logs if entry["event"] == "call.failed"] == [phone.sid]
+    assert "ZeroDivisionError: planted" in next(entry for entry in logs if entry["event"] == "call.failed")["exception"]
+    logs.all[:] = [entry for entry in logs if entry["event"] != "call.failed"]
+    monkeypatch.undo()
+    await h.app.until("turn.completed", call=good.sid)
+    await good.hang_up()
+    await h.empty()

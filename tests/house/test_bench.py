@@ -1,0 +1,186 @@
+"""The bench measures what it says: a short run, and the parts that could quietly miss something."""
+
+import base64
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from voicebot.core.audio import SpeechDetector
+from voicebot.core.events import SpeechStarted, SpeechStopped
+
+BENCH = Path(__file__).parents[2] / "bench"
+CALLS = 3
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch):
+    """Let the scripts of the bench be imported as they import each other."""
+    monkeypatch.syspath_prepend(str(BENCH))
+
+
+def frame(call: int, sequence: int, *, speech: bool = False) -> bytes:
+    import stamps
+
+    rest = stamps.rests(speech=speech)[sequence % stamps.VARIANTS]
+    return base64.b64decode(stamps.write(call, sequence, speech=speech) + rest)
+
+
+def bench(results: Path, *words: str) -> dict:
+    command = [sys.executable, str(BENCH / "run.py"), "--json", str(results), "--no-pin", "--rounds", "1"]
+    load = ["--calls", str(CALLS), "--seconds", "2.5", "--settle", "1", "--rate", "10", "--speech-ms", "700"]
+    done = subprocess.run([*command, *load, *words], capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(results.read_text(encoding="utf-8"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the bench reads /proc")
+@pytest.mark.timeout(180)
+def test_short_run_of_both_systems(tmp_path):
+    from figures import Run
+
+    results = bench(tmp_path / "results.json")
+    assert [run["system"] for run in results["runs"]] == ["voicebot", "reference"]
+    assert results["machine"]["cores"]
+    for run in results["runs"]:
+        assert run.keys() == Run.__annotations__.keys()
+        assert run["calls"] == run["calls_ended"] == CALLS
+        assert run["calls_failed"] == run["log_warnings"] == 0
+        assert run["frames_sent"] > 0
+        assert run["frames_lost"] == run["frames_out_of_order"] == run["frames_unstamped"] == 0
+        assert run["webhooks"] > CALLS
+        assert run["webhooks_missing"] == 0
+        assert run["cpu_ms_per_call_second"] > 0
+        for name in ("forward_newest_ms", "forward_all_ms", "end_to_webhook_ms", "setup_ms", "pacing_late_ms"):
+            assert run[name]["count"] > 0, name
+            assert 0 <= run[name]["p50"] <= run[name]["p99"] <= run[name]["max"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the bench reads /proc")
+@pytest.mark.timeout(180)
+def test_run_in_which_the_bot_speaks(tmp_path):
+    (run,) = bench(tmp_path / "results.json", "--speak", "--set", "VOICEBOT_SONIOX__BATCH_MS=100")["runs"]
+    assert run["calls_ended"] == CALLS
+    assert run["frames_lost"] == run["webhooks_missing"] == run["log_warnings"] == 0
+    assert run["speech_ms"] > CALLS * 1_000
+
+
+def test_setting_that_does_not_exist_is_told(tmp_path):
+    command = [sys.executable, str(BENCH / "run.py"), "--only", "voicebot", "--no-pin"]
+    words = ["--set", "VOICEBOT_NO_SUCH_SETTING=1", "--json", str(tmp_path / "results.json")]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert "did not become ready" in done.stderr
+    assert "VOICEBOT_NO_SUCH_SETTING" in done.stderr
+
+
+def test_stamp_survives_in_the_middle_of_a_batch():
+    import stamps
+
+    batch = frame(7, 41) + frame(7, 42, speech=True)
+    first, second = stamps.read(batch), stamps.read(batch, stamps.FRAME_BYTES)
+    assert (first.call, first.sequence, first.speech) == (7, 41, False)
+    assert (second.call, second.sequence, second.speech) == (7, 42, True)
+    assert first.sent_ns <= second.sent_ns
+
+
+def test_other_audio_has_no_stamp():
+    import stamps
+
+    assert stamps.read(b"\xff" * stamps.FRAME_BYTES) is None
+    assert stamps.read(frame(1, 1)[1:]) is None
+    assert stamps.read(b"") is None
+
+
+def test_load_sounds_like_speech_and_like_a_quiet_line():
+    pattern = [False] * 50 + [True] * 50 + [False] * 50
+    detector = SpeechDetector()
+    changes = [
+        (number, type(change))
+        for number, speech in enumerate(pattern)
+        if (change := detector.feed(frame(1, number, speech=speech)))
+    ]
+    assert [kind for _, kind in changes] == [SpeechStarted, SpeechStopped]
+    assert 50 <= changes[0][0] <= 55
+    assert 100 <= changes[1][0] <= 115
+
+
+@pytest.mark.parametrize(
+    ("order", "lost", "disordered"),
+    [
+        pytest.param([0, 1, 2, 3], 0, 0, id="whole"),
+        pytest.param([0, 1, 3], 1, 0, id="gap"),
+        pytest.param([0, 1, 2], 1, 0, id="end missing"),
+        pytest.param([0, 1, 1, 2, 3], 0, 1, id="twice"),
+        pytest.param([0, 2, 1, 3], 1, 1, id="late"),
+    ],
+)
+def test_lost_and_disordered_frames_are_counted(order, lost, disordered):
+    from book import Book
+
+    book, sent = Book(recording=True), 4
+    for sequence in order:
+        book.audio(frame(1, sequence))
+    report = book.report()
+    assert report["disordered"] == disordered
+    assert sent - report["frames"] + report["disordered"] == lost
+    assert report["forward_all_ms"]["count"] == len(order)
+
+
+def test_endpoint_without_its_webhook_is_missing():
+    from book import Book, first_word
+
+    book = Book(recording=True)
+    book.end(3, 0)
+    book.end(3, 1)
+    book.webhook({"type": "turn.completed", "data": {"turn": {"text": f"{first_word(3, 1)} and so on"}}})
+    report = book.report()
+    assert report["webhooks_missing"] == 1
+    assert report["end_to_webhook_ms"]["count"] == 1
+
+
+@pytest.mark.parametrize("size", [0, 5, 125, 126, 480, 70_000])
+@pytest.mark.parametrize("masked", [pytest.param(True, id="masked"), pytest.param(False, id="plain")])
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+def test_frames_of_a_real_peer_are_read(size, masked, piece):
+    import frames
+
+    payload = bytes(index % 251 for index in range(size))
+    data = b"".join(
+        Frame(opcode, payload).serialize(mask=masked, extensions=[]) for opcode in (Opcode.TEXT, Opcode.BINARY)
+    )
+    reader, found = frames.Frames(), []
+    for at in range(0, len(data), piece):
+        found += reader.feed(data[at : at + piece])
+    assert found == [(frames.TEXT, payload), (frames.BINARY, payload)]
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_frames_for_a_real_peer_are_right(size):
+    import frames
+
+    payload = b"x" * size
+    plain = Frame(Opcode.TEXT, payload).serialize(mask=False, extensions=[])
+    assert frames.frame(frames.TEXT, payload) == plain
+    client = frames.frame(frames.TEXT, payload, client=True)
+    assert client[0] == plain[0]
+    assert client[1] == plain[1] | 0x80
+    assert client.endswith(struct.pack(">I", 0) + payload)
+
+
+def test_percentiles_are_samples():
+    from array import array
+
+    from figures import spread
+
+    assert spread(array("d", (float(number) for number in range(1, 101)))) == {
+        "count": 100,
+        "p50": 51.0,
+        "p99": 100.0,
+        "max": 100.0,
+    }
+    assert spread(array("d"))["p99"] is None

@@ -1,0 +1,183 @@
+"""The line of audio and commands, and the books of a session."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.core.events import Endpoint, Finalized, Heard, Token
+from voicebot.wire.soniox_ledger import Ledger
+from voicebot.wire.soniox_stt import Message, SttOptions
+from voicebot.wire.soniox_upstream import MAX_FINALIZES, Audio, AudioFormat, Reconfigure, Upstream
+
+SPANISH, FRENCH = SttOptions(language_hints=("es",)), SttOptions(language_hints=("fr",))
+
+
+def drain(upstream):
+    items = []
+    while (item := upstream.take()) is not None:
+        items.append(item)
+    return items
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "frame_bytes", "bytes_per_second"),
+    [
+        (AudioFormat(), 1, 8_000),
+        (AudioFormat("alaw", 8_000, 2), 2, 16_000),
+        (AudioFormat("pcm_s16le", 16_000, 1), 2, 32_000),
+        (AudioFormat("pcm_s24be", 48_000, 2), 6, 288_000),
+        (AudioFormat("pcm_f64le", 8_000, 1), 8, 64_000),
+        (AudioFormat("pcm_u8", 8_000, 1), 1, 8_000),
+        (AudioFormat("auto"), 1, 32_000),
+    ],
+)
+def test_audio_formats(audio_format, frame_bytes, bytes_per_second):
+    assert (audio_format.frame_bytes, audio_format.bytes_per_second) == (frame_bytes, bytes_per_second)
+
+
+def test_commands_flush_and_keep_their_place():
+    upstream = Upstream(4, 100)
+    assert not upstream.feed(b"ab") and upstream.partial
+    assert upstream.feed(b"cdef"), "a batch is ready"
+    upstream.feed(b"g")
+    upstream.finalize()
+    upstream.feed(b"h")
+    upstream.reconfigure(SPANISH)
+    upstream.reconfigure(FRENCH)
+    upstream.finish()
+    upstream.feed(b"lost")
+    upstream.finish()
+    assert not upstream.finalize()
+    assert drain(upstream) == [
+        Audio(b"abcd", 0),
+        Audio(b"ef", 4),
+        Audio(b"g", 6),
+        "finalize",
+        Audio(b"h", 7),
+        Reconfigure(FRENCH),
+        "finish",
+    ]
+    assert upstream.drained
+
+
+def test_oldest_audio_gives_way_commands_stay():
+    upstream = Upstream(2, 4)
+    upstream.feed(b"ab")
+    upstream.finalize()
+    upstream.feed(b"cdefgh")
+    assert upstream.dropped_bytes == 4
+    assert drain(upstream) == ["finalize", Audio(b"ef", 4), Audio(b"gh", 6)]
+
+
+def test_put_back_comes_first():
+    upstream = Upstream(2, 4)
+    upstream.feed(b"ab")
+    audio = upstream.take()
+    upstream.feed(b"cd")
+    upstream.put_back(audio)
+    assert drain(upstream) == [Audio(b"ab", 0), Audio(b"cd", 2)]
+
+
+def test_options_before_any_audio():
+    upstream = Upstream(2, 4)
+    assert upstream.take_options() is None
+    upstream.reconfigure(SPANISH)
+    upstream.feed(b"ab")
+    upstream.reconfigure(FRENCH)
+    assert upstream.take_options() == SPANISH
+    assert upstream.take_options() is None
+
+
+def test_finalizes_are_bounded():
+    upstream = Upstream(2, 4)
+    assert [upstream.finalize() for _ in range(MAX_FINALIZES + 1)] == [True] * MAX_FINALIZES + [False]
+    assert upstream.finalizes == MAX_FINALIZES
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=30), st.sampled_from(["finalize", "take"])), max_size=40),
+    st.integers(1, 10),
+    st.integers(1, 40),
+)
+def test_nothing_is_lost_uncounted_or_out_of_place(steps, batch, buffer):
+    upstream, fed, taken = Upstream(batch, buffer), b"", []
+    for step in steps:
+        match step:
+            case bytes():
+                upstream.feed(step)
+                fed += step
+            case "finalize":
+                upstream.finalize()
+            case "take" if (item := upstream.take()) is not None:
+                taken.append(item)
+    upstream.finish()
+    waiting = drain(upstream)
+    audio = [item for item in taken + waiting if isinstance(item, Audio)]
+    assert sum(len(item.data) for item in audio) + upstream.dropped_bytes == len(fed)
+    assert all(fed[item.position : item.position + len(item.data)] == item.data for item in audio)
+    assert [item.position for item in audio] == sorted({item.position for item in audio})
+    assert sum(len(item.data) for item in waiting if isinstance(item, Audio)) <= max(batch, buffer)
+
+
+# --- the ledger
+
+
+def said(*events, total=None):
+    return Message(events, None, total, finished=False)
+
+
+def test_times_begin_where_the_audio_does():
+    ledger = Ledger(8_000)
+    assert not ledger.audio_sent
+    ledger.send_audio(8_000, 800)
+    assert ledger.base_ms == 1_000
+    ledger.send_audio(8_800, 800)
+    assert ledger.base_ms == 1_000
+    ledger.send_audio(17_600, 800)
+    assert ledger.base_ms == 2_000, "a second was dropped on the way"
+    assert ledger.audio_sent
+
+
+def test_answers_are_counted_not_matched_by_time():
+    ledger = Ledger(8_000)
+    ledger.ask(1)
+    ledger.ask(2)
+    assert ledger.answer_due() == 1
+    assert ledger.give_up(1.5) == [Finalized()]
+    assert ledger.take(said(Heard(), Finalized())) == [], "the answer to the first, too late"
+    assert ledger.take(said(Heard(), Finalized())) == [Finalized()]
+    assert ledger.take(said(Heard(), Finalized())) == [], "nobody asked"
+    assert ledger.answer_due() is None
+
+
+def test_settle():
+    ledger = Ledger(8_000)
+    ledger.take(said(Heard((), (Token("x"),))))
+    ledger.ask(1)
+    assert ledger.settle() == [Heard((Token("x"),)), Finalized()]
+    assert ledger.settle() == []
+
+
+@pytest.mark.parametrize(
+    ("message", "worked"),
+    [
+        (said(Heard(), total=0), False),
+        (said(Heard(), total=500), False),
+        (said(Heard(), total=501), True),
+        (said(Heard((), (Token("x"),))), True),
+        (said(Heard(), Endpoint()), True),
+    ],
+)
+def test_a_session_works_once_it_has_done_something(message, worked):
+    ledger = Ledger(8_000)
+    ledger.send_audio(4_000, 10)
+    ledger.take(message)
+    assert ledger.worked is worked
+
+
+def test_empty_news_is_no_news():
+    ledger = Ledger(8_000)
+    assert ledger.take(said(Heard())) == []
+    assert ledger.take(said(Heard((), (Token("x"),)))) == [Heard((), (Token("x"),))]
+    assert ledger.take(said(Heard())) == [Heard()], "the tail is gone"
+    assert ledger.take(said(Heard())) == []

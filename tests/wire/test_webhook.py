@@ -1,0 +1,280 @@
+"""Secrets, signatures, bodies and the schema of the webhook contract."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from pydantic import ValidationError
+
+from voicebot.core.events import Token, Turn
+from voicebot.errors import LocalProtocolError
+from voicebot.wire.webhook import (
+    EVENT_TYPES,
+    WANTS_REPLY,
+    check_secret,
+    encode,
+    json_schema,
+    new_secret,
+    parse_event,
+    sign,
+)
+from voicebot.wire.webhook_data import (
+    CallEndedData,
+    CallInfo,
+    CallStartedData,
+    DigitsCompletedData,
+    Message,
+    NoInputData,
+    SpeechData,
+    SpokenData,
+    TranscriptFinalData,
+    TransferFailedData,
+    TurnCompletedData,
+    TurnData,
+)
+from voicebot.wire.webhook_events import (
+    CallEndedEvent,
+    CallStartedEvent,
+    DigitsCompletedEvent,
+    NoInputEvent,
+    SpeechFinishedEvent,
+    SpeechInterruptedEvent,
+    TranscriptFinalEvent,
+    TransferFailedEvent,
+    TurnCompletedEvent,
+    turn_data,
+)
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
+CALL = CallInfo(
+    id="CA1",
+    from_="+15550101",
+    to="+15550100",
+    direction="inbound",
+    started_at=NOW,
+    parameters={"tenant": "7"},
+    state={"notes": ["a"]},
+)
+TURN = TurnData(number=1, text="Grüezi", reason="endpoint")
+SPEECH = SpeechData(text="Hello there.", heard="Hello", unheard=" there.", ms=400)
+HEAD = {"id": "evt_1", "sequence": 3, "created_at": NOW, "call": CALL}
+EVENTS = [
+    CallStartedEvent(**HEAD, data=CallStartedData(carrier={"FromCity": "BERN"})),
+    TurnCompletedEvent(**HEAD, messages=(Message(role="user", content="Grüezi"),), data=TurnCompletedData(turn=TURN)),
+    DigitsCompletedEvent(**HEAD, data=DigitsCompletedData(digits="", reason="finish_key")),
+    NoInputEvent(**HEAD, data=NoInputData(count=1, spoken=(SpokenData(text="Hm?", heard="Hm?", ms=300),))),
+    TransferFailedEvent(**HEAD, data=TransferFailedData(to="+15550102", status="busy")),
+    TranscriptFinalEvent(**HEAD, data=TranscriptFinalData(turn=TURN, track="agent")),
+    SpeechInterruptedEvent(**HEAD, data=SPEECH),
+    SpeechFinishedEvent(**HEAD, data=SPEECH),
+    CallEndedEvent(**HEAD, data=CallEndedData(reason="caller", duration_ms=8_000)),
+]
+
+
+def secret_of(size: int) -> str:
+    return "whsec_" + base64.b64encode(bytes(size)).decode()
+
+
+# --- secrets ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [24, 32, 64])
+def test_new_secrets_pass_the_check(size):
+    check_secret(new_secret(bytes(range(size))))
+
+
+def test_unpadded_secrets_pass_the_check():
+    check_secret(secret_of(32).rstrip("="))
+
+
+@pytest.mark.parametrize(
+    ("secret", "says"),
+    [
+        pytest.param("", "starts with whsec_", id="empty"),
+        pytest.param("sesame-sesame-sesame-sesame", "starts with whsec_", id="no-prefix"),
+        pytest.param("whsec_!!!!sesame!!!!", "is base64", id="not-base64"),
+        pytest.param("whsec_sésame", "is base64", id="not-ascii"),
+        pytest.param("whsec_", "this one 0", id="nothing-after-the-prefix"),
+        pytest.param(secret_of(23), "this one 23", id="too-short"),
+        pytest.param(secret_of(65), "this one 65", id="too-long"),
+    ],
+)
+def test_bad_secrets_are_refused_without_being_shown(secret, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        check_secret(secret)
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0, 23, 65])
+def test_new_secrets_need_enough_randomness(size):
+    with pytest.raises(LocalProtocolError):
+        new_secret(bytes(size))
+
+
+# --- signing ---------------------------------------------------------------------------------------
+
+
+def test_headers_name_the_event_and_the_second():
+    headers = sign([secret_of(32)], "evt_1", NOW, b"{}")
+    assert headers["webhook-id"] == "evt_1"
+    assert headers["webhook-timestamp"] == str(int(NOW.timestamp()))
+    assert headers["webhook-signature"].startswith("v1,")
+
+
+def test_each_secret_signs_in_order():
+    one, two = secret_of(24), secret_of(32)
+    both = sign([one, two], "evt_1", NOW, b"{}")["webhook-signature"]
+    assert both == " ".join(sign([secret], "evt_1", NOW, b"{}")["webhook-signature"] for secret in (one, two))
+
+
+def test_without_a_secret_nothing_is_signed():
+    assert sign([], "evt_1", NOW, b"{}").keys() == {"webhook-id", "webhook-timestamp"}
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        pytest.param(NOW.replace(tzinfo=None), id="naive"),
+        pytest.param(NOW.astimezone(timezone(timedelta(hours=1))), id="another-zone"),
+    ],
+)
+def test_only_utc_is_signed(instant):
+    with pytest.raises(LocalProtocolError, match="UTC"):
+        sign([secret_of(32)], "evt_1", instant, b"{}")
+
+
+# --- bodies ----------------------------------------------------------------------------------------
+
+
+def test_there_is_an_example_of_every_type():
+    assert tuple(event.type for event in EVENTS) == EVENT_TYPES
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
+def test_events_survive_the_wire(event):
+    assert parse_event(encode(event)) == event
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
+def test_only_events_that_want_a_reply_carry_messages(event):
+    assert ("messages" in json.loads(encode(event))) is (event.type in WANTS_REPLY)
+
+
+def test_the_body_is_compact_utf8_json():
+    body = encode(EVENTS[1])
+    document = json.loads(body)
+    assert body == json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    assert "Grüezi".encode() in body
+    assert document["call"]["from"] == "+15550101"
+    assert document["created_at"] == "2026-11-22T12:00:00.250000Z"
+    assert document["call"]["state"] == {"notes": ["a"]}
+
+
+def test_events_that_wait_for_somebody():
+    assert {"call.started", "turn.completed", "digits.completed", "no_input", "transfer.failed"} == WANTS_REPLY
+
+
+def test_sequence_counts_from_one():
+    with pytest.raises(ValidationError, match="sequence"):
+        CallEndedEvent(**{**HEAD, "sequence": 0}, data=EVENTS[-1].data)
+
+
+def test_events_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        EVENTS[0].id = "evt_2"
+
+
+# --- turns -----------------------------------------------------------------------------------------
+
+
+def tokens(*texts: str, **more: object) -> tuple[Token, ...]:
+    return tuple(
+        Token(text, start_ms=100 * place, end_ms=100 * place + 90, **more) for place, text in enumerate(texts, start=1)
+    )
+
+
+def words_of(*parts: Token) -> list[str]:
+    turn = Turn(number=1, text="", reason="endpoint", tokens=parts)
+    return [word.text for word in turn_data(turn, NOW).words]
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        pytest.param(["How", " are", " you", "?"], ["How", "are", "you?"], id="leading-spaces"),
+        pytest.param(["Beau", "ti", "ful", " day", "."], ["Beautiful", "day."], id="pieces"),
+        pytest.param(["one", " ", "two"], ["one", "two"], id="space-alone"),
+        pytest.param(["one ", "two"], ["one", "two"], id="trailing-space"),
+        pytest.param([" "], [], id="only-space"),
+        pytest.param(["好", "的"], ["好的"], id="no-spaces"),
+        pytest.param([], [], id="nothing"),
+    ],
+)
+def test_tokens_become_words(texts, words):
+    assert words_of(*tokens(*texts)) == words
+
+
+def test_a_word_has_one_speaker():
+    assert words_of(Token("yes", speaker="1"), Token("no", speaker="2")) == ["yes", "no"]
+
+
+def test_words_keep_times_confidence_language_and_speaker():
+    turn = Turn(
+        number=4,
+        text="Beautiful day",
+        reason="finalize",
+        tokens=(
+            Token("Beau", 100, 200, 0.5, "1", "en"),
+            Token("tiful", 200, 400, 1.0, "1", "en"),
+            Token(" jour", 450, 700, 0.9, "1", "fr"),
+            Token(" schön", language="de", confidence=0.1, translation=True),
+        ),
+        digits="12",
+        translation="schön",
+        started_ms=100,
+        ended_ms=700,
+    )
+    data = turn_data(turn, NOW)
+    assert [word.model_dump() for word in data.words] == [
+        {"text": "Beautiful", "start_ms": 100, "end_ms": 400, "confidence": 0.75, "language": "en", "speaker": "1"},
+        {"text": "jour", "start_ms": 450, "end_ms": 700, "confidence": 0.9, "language": "fr", "speaker": "1"},
+    ]
+    assert (data.languages, data.speakers, data.confidence) == (("en", "fr"), ("1",), 0.8)
+    assert (data.started_at, data.ended_at) == (NOW + timedelta(milliseconds=100), NOW + timedelta(milliseconds=700))
+    assert (data.number, data.text, data.translation, data.digits) == (4, "Beautiful day", "schön", "12")
+
+
+def test_a_turn_without_times_has_none():
+    data = turn_data(Turn(number=1, text="hi", reason="hangup", tokens=(Token("hi"),)), NOW)
+    assert (data.started_at, data.ended_at, data.confidence, data.words[0].start_ms) == (None, None, None, None)
+
+
+# --- schema ----------------------------------------------------------------------------------------
+
+
+def references(node: object) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*(references(value) for value in node.values()))
+    return set().union(*(references(value) for value in node)) if isinstance(node, list) else set()
+
+
+@pytest.mark.parametrize("part", ["events", "reply", "all"])
+def test_the_schema_is_whole(part):
+    schema = json_schema(part)
+    assert references(schema) <= {f"#/$defs/{name}" for name in schema["$defs"]}
+    assert len(schema["anyOf"]) == (2 if part == "all" else 1)
+
+
+def test_the_schema_explains_every_field_of_an_event():
+    for name, definition in json_schema("events")["$defs"].items():
+        for field, schema in definition.get("properties", {}).items():
+            assert "description" in schema or field in {"type", "data"}, f"{name}.{field}"
+
+
+def test_the_schema_of_the_reply_asks_for_the_type_and_forbids_unknown_keys():
+    definitions = json_schema("reply")["$defs"]
+    for action in ("Say", "Play", "Pause", "Listen", "SendDigits", "Transfer", "Redirect", "Configure", "HangUp"):
+        assert "type" in definitions[action]["required"]
+        assert definitions[action]["additionalProperties"] is False

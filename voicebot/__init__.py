@@ -1,0 +1,1 @@
+"""A phone number in, one signed webhook per caller turn out."""

@@ -1,0 +1,1 @@
+"""One phone call, from the ring to the last word told."""

@@ -1,0 +1,177 @@
+"""One media stream of a call: audio in to its recognisers, messages out to its socket."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from voicebot.call.inputs import CallInput, FromTrack
+from voicebot.config import NumberSettings, Settings
+from voicebot.core.audio import BYTES_PER_MS, SpeechDetector, Timeline
+from voicebot.core.events import Media, SpeechStopped, StreamStarted, SttEvent, Track
+from voicebot.stt import Recognition
+from voicebot.wire import twilio
+
+STALL_S = 0.4
+"""Without a media message for so long, speech counts as over: the carrier may leave out silence."""
+
+
+class MediaSocket(Protocol):
+    """The carrier's side of a stream."""
+
+    async def send(self, message: str) -> None:
+        """Send one text message; a closed socket swallows it."""
+
+    async def close(self) -> None:
+        """Close normally: the carrier goes on with what follows the stream."""
+
+
+class _Listener:
+    """One track: its timeline, its speech detector and its recogniser."""
+
+    def __init__(self, track: Track, max_gap_ms: int, recognition: Recognition) -> None:
+        self.track = track
+        self.timeline = Timeline(max_gap_ms)
+        self.detector = SpeechDetector()
+        self.recognition = recognition
+        self.last_media_at = float("inf")
+
+
+class Leg:
+    """A media stream, from its token to its end; a call may have several, one after another."""
+
+    def __init__(
+        self,
+        number: int,
+        token: str,
+        settings: Settings,
+        options: NumberSettings,
+        deliver: Callable[[CallInput], Awaitable[None]],
+    ) -> None:
+        self.number = number
+        self.token = token
+        self.stream_id = ""
+        self.socket: MediaSocket | None = None
+        self.attached = asyncio.Event()
+        self.origin = datetime.now(UTC)
+        self.closed = False
+        self._listeners = {
+            track: _Listener(
+                track,
+                settings.twilio.max_gap_ms,
+                Recognition(settings.soniox, options.stt, _labelled(number, track, deliver)),
+            )
+            for track in tracks_of(options)
+        }
+
+    @property
+    def recognitions(self) -> tuple[Recognition, ...]:
+        """The recognisers, for their tasks."""
+        return tuple(listener.recognition for listener in self._listeners.values())
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Whom this leg listens to."""
+        return tuple(self._listeners)
+
+    def attach(self, started: StreamStarted, socket: MediaSocket) -> None:
+        """Take the carrier's stream; audio and messages flow from now on."""
+        self.stream_id, self.socket = started.stream_id, socket
+        self.origin = datetime.now(UTC)
+        self.attached.set()
+
+    def hear(self, media: Media, now: float) -> FromTrack | None:
+        """Pass audio on to its recogniser, holes filled; return a change of speech activity, if there is one."""
+        listener = self._listeners.get(media.track)
+        if listener is None or self.closed:
+            return None
+        audio = listener.timeline.place(media.timestamp_ms, media.payload)
+        if not audio:
+            return None
+        if listener.last_media_at == float("inf"):
+            # The stream's clock starts with its first audio.
+            self.origin = datetime.now(UTC) - timedelta(milliseconds=len(audio) // BYTES_PER_MS)
+        listener.last_media_at = now
+        listener.recognition.feed(audio)
+        change = listener.detector.feed(media.payload)
+        return FromTrack(self.number, media.track, change) if change else None
+
+    def stalled(self, now: float) -> list[FromTrack]:
+        """Return the ends of speech that no frame will tell, because none come."""
+        changes = []
+        for listener in self._listeners.values():
+            if listener.detector.speaking and now - listener.last_media_at >= STALL_S:
+                listener.detector.speaking = False
+                changes.append(FromTrack(self.number, listener.track, SpeechStopped(round(STALL_S * 1_000))))
+        return changes
+
+    def stall_at(self) -> float | None:
+        """Return when `stalled` must be asked, or None."""
+        return min(
+            (each.last_media_at + STALL_S for each in self._listeners.values() if each.detector.speaking), default=None
+        )
+
+    def finalize(self, track: Track) -> None:
+        """Ask the recogniser of one track to settle what it has."""
+        self._listeners[track].recognition.finalize()
+
+    def finish(self) -> None:
+        """End of audio on every track."""
+        self.closed = True
+        for listener in self._listeners.values():
+            listener.recognition.finish()
+
+    def reconfigure(self, options: NumberSettings) -> None:
+        """Recognise with other options from here on."""
+        for recognition in self.recognitions:
+            recognition.reconfigure(options.stt)
+
+    async def speak(self, audio: bytes) -> None:
+        """Send audio to the caller."""
+        await self._send(twilio.media(self.stream_id, audio))
+
+    async def mark(self, name: str) -> None:
+        """Send a mark."""
+        await self._send(twilio.mark(self.stream_id, name))
+
+    async def clear(self) -> None:
+        """Silence the carrier."""
+        await self._send(twilio.clear(self.stream_id))
+
+    async def close(self) -> None:
+        """Close the socket, if there is one."""
+        if self.socket:
+            await self.socket.close()
+
+    def losses(self) -> tuple[int, int]:
+        """Return (milliseconds of audio dropped, messages out of order) over the whole stream."""
+        return (
+            sum(each.recognition.dropped_ms for each in self._listeners.values()),
+            sum(each.timeline.dropped for each in self._listeners.values()),
+        )
+
+    async def _send(self, message: str) -> None:
+        if self.socket and not self.closed:
+            await self.socket.send(message)
+
+
+def tracks_of(options: NumberSettings) -> tuple[Track, ...]:
+    """Return whom a call to this number listens to."""
+    if options.mode == "bot":
+        return ("caller",)
+    match options.track:
+        case "inbound_track":
+            return ("caller",)
+        case "outbound_track":
+            return ("agent",)
+        case "both_tracks":
+            return ("caller", "agent")
+
+
+def _labelled(
+    leg: int, track: Track, deliver: Callable[[CallInput], Awaitable[None]]
+) -> Callable[[SttEvent], Awaitable[None]]:
+    async def pass_on(event: SttEvent) -> None:
+        await deliver(FromTrack(leg, track, event))
+
+    return pass_on

@@ -1,0 +1,135 @@
+"""The calls that live now: admission, lookup by the carrier's id, and their tasks."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from voicebot.call.call import Call
+from voicebot.call.inputs import ShutDown
+from voicebot.call.reporter import Identity
+from voicebot.call.rooms import Rooms
+from voicebot.errors import VoicebotError
+
+REMEMBERED = 10_000
+"""Carrier call ids kept after their call, so that a call which comes back gets an id of its own."""
+# What every voice webhook says and the identity already holds, or what only matters to the carrier.
+IDENTITY_FIELDS = frozenset({"CallSid", "From", "To", "Direction", "Caller", "Called", "AccountSid", "ApiVersion"})
+
+
+class Busy(VoicebotError):  # noqa: N818 - a state, not a fault
+    """No further call is taken now; the text is spoken to the caller."""
+
+
+class Calls:
+    """Every call of this process."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._live: dict[str, Call] = {}
+        """By carrier id; a call that is ending makes room for its next visit."""
+        self._count = 0
+        self._visits: OrderedDict[str, int] = OrderedDict()
+        self._group: asyncio.TaskGroup | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._draining = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def ready(self) -> bool:
+        """A further call would be taken."""
+        return self._group is not None and not self._draining and self._count < self._rooms.settings.limits.max_calls
+
+    async def run(self) -> None:
+        """Own the tasks of the calls until cancelled."""
+        async with asyncio.TaskGroup() as self._group:
+            await asyncio.get_running_loop().create_future()
+
+    async def wait_empty(self) -> None:
+        """Wait until no call lives."""
+        await self._empty.wait()
+
+    async def drain(self) -> None:
+        """Take no new calls; wait for those that run, and end them at the deadline."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(self._rooms.settings.limits.drain_timeout_s):
+                await self.wait_empty()
+        except TimeoutError:
+            structlog.get_logger().warning("service.calls_at_deadline", calls=self._count)
+            await self.end_all()
+
+    async def end_all(self) -> None:
+        """End every call now, each with its last words told; bounded by the time that a flush may take."""
+        self._draining = True
+        settings = self._rooms.settings
+        try:
+            async with asyncio.timeout(settings.soniox.finish_timeout_s + settings.webhook.reply_deadline_s):
+                for call in tuple(self._live.values()):
+                    await call.put(ShutDown())
+                await self.wait_empty()
+        except TimeoutError:
+            structlog.get_logger().warning("service.calls_cut_off", calls=self._count)
+
+    def find(self, carrier_id: str) -> Call | None:
+        """Return the living call of this carrier id."""
+        return self._live.get(carrier_id)
+
+    def open(self, form: Mapping[str, str]) -> Call:
+        """Return the call of this voice webhook, a new one only if there is none: the carrier may ask twice.
+
+        Raises Busy when no further call is taken.
+        """
+        carrier_id = form["CallSid"]
+        call = self._live.get(carrier_id)
+        if call and not call.route.closed:
+            return call
+        if self._group is None or not self.ready:
+            raise Busy("All lines are busy. Please call again later.")
+        visit = self._visits.pop(carrier_id, 0) + 1
+        self._visits[carrier_id] = visit
+        if len(self._visits) > REMEMBERED:
+            self._visits.popitem(last=False)
+        called = form.get("To", "")
+        identity = Identity(
+            id=carrier_id if visit == 1 else f"{carrier_id}.{visit}",
+            carrier_id=carrier_id,
+            from_=form.get("From", ""),
+            to=called,
+            direction="outbound" if form.get("Direction", "").startswith("outbound") else "inbound",
+            started_at=datetime.now(UTC),
+            carrier={name: value for name, value in form.items() if name not in IDENTITY_FIELDS},
+        )
+        number = called if identity.direction == "inbound" else identity.from_
+        call = Call(identity, self._rooms.settings.number(number), self._rooms)
+        self._live[carrier_id] = call
+        self._counted(+1)
+        self._group.create_task(self._live_through(call)).add_done_callback(lambda _: self._forget(call))
+        return call
+
+    async def _live_through(self, call: Call) -> None:
+        try:
+            await call.run()
+        except Exception:  # noqa: BLE001 - whatever broke one call's end must not end the others
+            structlog.get_logger().exception("call.broken", call=call.identity.id)
+        finally:
+            await call.abandon()
+
+    def _forget(self, call: Call) -> None:
+        """The call's task is done, perhaps cancelled before its first step."""
+        if self._live.get(call.identity.carrier_id) is call:
+            del self._live[call.identity.carrier_id]
+        self._counted(-1)
+
+    def _counted(self, change: int) -> None:
+        self._count += change
+        self._rooms.metrics.calls.set(self._count)
+        if self._count:
+            self._empty.clear()
+        else:
+            self._empty.set()

@@ -1,0 +1,203 @@
+"""Writes a call's events in the words of the webhook contract, numbered without gaps."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import JsonValue
+
+from voicebot.core.events import DigitsReason, Track, Turn
+from voicebot.core.playback import Spoken
+from voicebot.core.transcript import Transcript
+from voicebot.wire.webhook_data import (
+    CallEndedData,
+    CallInfo,
+    CallStartedData,
+    DigitsCompletedData,
+    LatencyData,
+    Message,
+    NoInputData,
+    SpeechData,
+    SpokenData,
+    Totals,
+    TranscriptFinalData,
+    TranscriptLine,
+    TransferFailedData,
+    TurnCompletedData,
+)
+from voicebot.wire.webhook_events import (
+    CallEndedEvent,
+    CallStartedEvent,
+    DigitsCompletedEvent,
+    Event,
+    NoInputEvent,
+    SpeechFinishedEvent,
+    SpeechInterruptedEvent,
+    TranscriptFinalEvent,
+    TransferFailedEvent,
+    TurnCompletedEvent,
+    turn_data,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls whom."""
+
+    id: str
+    carrier_id: str
+    """Twilio's CallSid."""
+    from_: str
+    to: str
+    direction: Literal["inbound", "outbound"]
+    started_at: datetime
+    carrier: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What else the carrier said when the call came."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """The call in numbers."""
+
+    turns: int = 0
+    utterances: int = 0
+    interruptions: int = 0
+    no_inputs: int = 0
+    refused_replies: int = 0
+    missed_replies: int = 0
+
+    def no_reply(self, *, refused: bool) -> None:
+        """Count an event without a usable reply."""
+        if refused:
+            self.refused_replies += 1
+        else:
+            self.missed_replies += 1
+
+
+class Reporter:
+    """Every event of one call passes here once, so `sequence` has no gap."""
+
+    def __init__(self, identity: Identity, *, messages: bool, new_id: Callable[[], str]) -> None:
+        self.identity = identity
+        self.state: JsonValue = None
+        self.parameters: dict[str, str] = {}
+        self.transcript = Transcript()
+        self.counts = Counts()
+        self.sequence = 0
+        self._messages, self._new_id = messages, new_id
+        self._spoken: list[Spoken] = []
+
+    def said(self, spoken: Spoken) -> None:
+        """Note what became of an utterance; the next event that wants a reply tells it."""
+        if not spoken.text:
+            return  # a pause
+        self.counts.utterances += 1
+        self.counts.interruptions += spoken.interrupted
+        self._spoken.append(spoken)
+        self.transcript.add("assistant", spoken.heard, self._elapsed_ms())
+
+    def call_started(self, mode: Literal["bot", "transcribe"]) -> Event:
+        """The call has come in."""
+        data = CallStartedData(carrier=dict(self.identity.carrier), mode=mode)
+        return CallStartedEvent(**self._envelope(), messages=self._history(), data=data)
+
+    def turn_completed(self, turn: Turn, origin: datetime, latency: Mapping[str, int]) -> TurnCompletedEvent:
+        """The caller has finished a turn; `latency` is that of the turn before it."""
+        self._note_turn(turn, "caller")
+        data = TurnCompletedData(
+            turn=turn_data(turn, origin),
+            spoken=self._take_spoken(),
+            latency=LatencyData.model_validate(dict(latency)) if latency else None,
+        )
+        return TurnCompletedEvent(**self._envelope(), messages=self._history(), data=data)
+
+    def transcript_final(self, turn: Turn, track: Track, origin: datetime) -> TranscriptFinalEvent:
+        """One side of a call that is only transcribed has said something."""
+        self._note_turn(turn, track)
+        return TranscriptFinalEvent(
+            **self._envelope(), data=TranscriptFinalData(turn=turn_data(turn, origin), track=track)
+        )
+
+    def digits_completed(self, digits: str, reason: DigitsReason) -> Event:
+        """The caller has pressed keys and said nothing."""
+        data = DigitsCompletedData(digits=digits, reason=reason, spoken=self._take_spoken())
+        return DigitsCompletedEvent(**self._envelope(), messages=self._history(), data=data)
+
+    def no_input(self, count: int) -> Event:
+        """Nobody has spoken."""
+        self.counts.no_inputs += 1
+        data = NoInputData(count=count, spoken=self._take_spoken())
+        return NoInputEvent(**self._envelope(), messages=self._history(), data=data)
+
+    def transfer_failed(self, to: str, status: str) -> Event:
+        """The caller is back."""
+        data = TransferFailedData(to=to, status=status, spoken=self._take_spoken())
+        return TransferFailedEvent(**self._envelope(), messages=self._history(), data=data)
+
+    def speech(self, spoken: Spoken) -> Event:
+        """The bot has stopped speaking."""
+        data = SpeechData(text=spoken.text, heard=spoken.heard, unheard=spoken.unheard, ms=spoken.ms)
+        if spoken.interrupted:
+            return SpeechInterruptedEvent(**self._envelope(), data=data)
+        return SpeechFinishedEvent(**self._envelope(), data=data)
+
+    def call_ended(self, reason: str) -> CallEndedEvent:
+        """The call is over."""
+        started = self.identity.started_at
+        data = CallEndedData(
+            reason=reason,
+            duration_ms=self._elapsed_ms(),
+            totals=Totals(
+                turns=self.counts.turns,
+                utterances=self.counts.utterances,
+                interruptions=self.counts.interruptions,
+                no_inputs=self.counts.no_inputs,
+                refused_replies=self.counts.refused_replies,
+                missed_replies=self.counts.missed_replies,
+            ),
+            transcript=tuple(
+                TranscriptLine(role=line.role, text=line.text, at=started + timedelta(milliseconds=line.at_ms))
+                for line in self.transcript.lines
+            ),
+        )
+        return CallEndedEvent(**self._envelope(), data=data)
+
+    def _envelope(self) -> Mapping[str, object]:
+        self.sequence += 1
+        identity = self.identity
+        return {
+            "id": self._new_id(),
+            "sequence": self.sequence,
+            "created_at": datetime.now(UTC),
+            "call": CallInfo(
+                id=identity.id,
+                from_=identity.from_,
+                to=identity.to,
+                direction=identity.direction,
+                started_at=identity.started_at,
+                parameters=dict(self.parameters),
+                state=self.state,
+            ),
+        }
+
+    def _note_turn(self, turn: Turn, track: Track) -> None:
+        self.counts.turns += 1
+        self.transcript.add("user" if track == "caller" else "agent", turn.text, self._elapsed_ms())
+
+    def _history(self) -> Sequence[Message] | None:
+        if not self._messages:
+            return None
+        return tuple(
+            Message(role=line.role, content=line.text) for line in self.transcript.lines if line.role != "agent"
+        )
+
+    def _take_spoken(self) -> tuple[SpokenData, ...]:
+        spoken, self._spoken = self._spoken, []
+        return tuple(
+            SpokenData(text=s.text, heard=s.heard, unheard=s.unheard, ms=s.ms, interrupted=s.interrupted)
+            for s in spoken
+        )
+
+    def _elapsed_ms(self) -> int:
+        return round((datetime.now(UTC) - self.identity.started_at).total_seconds() * 1_000)

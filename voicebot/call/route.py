@@ -1,0 +1,153 @@
+"""Where a call is: its current leg, and what follows that leg."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+from voicebot.call.inputs import CallInput, Dialed, HandedOver, Leaving
+from voicebot.call.leg import Leg
+from voicebot.config import NumberSettings, Settings
+from voicebot.core.actions import Configure, HangUp, Redirect, SendDigits, Transfer
+from voicebot.core.events import StreamStarted
+from voicebot.wire import twiml
+from voicebot.wire.soniox_tts import VoiceOptions
+from voicebot.wire.twiml import Doors
+
+DIAL_SUCCEEDED = frozenset({"completed", "answered"})
+"""Values of DialCallStatus after which the caller has been served (TwiML Dial, action)."""
+TOKEN_BYTES = 24
+
+
+class Route:
+    """A call outlives its media streams: the carrier asks for TwiML, and TwiML opens, ends and replaces them.
+
+    `open_leg` starts the recognisers of a leg, while the carrier still connects it.
+    """
+
+    def __init__(
+        self,
+        options: NumberSettings,
+        settings: Settings,
+        doors: Doors,
+        deliver: Callable[[CallInput], Awaitable[None]],
+        open_leg: Callable[[Leg], None],
+    ) -> None:
+        self.options = options
+        self.leaving: Leaving | None = None
+        """The action that ends the current leg."""
+        self.closed = False
+        """The call is ending: no further leg."""
+        self.streamless_since: float | None = None
+        """Since when a stream, or the end of a transfer, is waited for (loop time)."""
+        self._dialing = False
+        self._opening = twiml.hangup()
+        """What opened the current leg, if it is not the call's first."""
+        self._settings, self._doors = settings, doors
+        self._deliver, self._open_leg = deliver, open_leg
+        self.leg = self._next_leg(1)
+
+    def claim(self, started: StreamStarted, token: str, carrier_id: str) -> Leg | str:
+        """Give the stream its leg, once, or say why not; the token is compared in constant time."""
+        if self.closed:
+            return "the call has ended"
+        if not secrets.compare_digest(token.encode(), self.leg.token.encode()):
+            return "wrong stream token"
+        if self.leg.attached.is_set() or self.leg.closed:
+            return "the stream token was used before"
+        if started.call_id != carrier_id:
+            return "the stream token belongs to another call"
+        return self.leg
+
+    async def leave(self, action: Leaving) -> None:
+        """Close the stream, once it is there; the carrier then asks what follows."""
+        await self.leg.attached.wait()
+        self.leaving = action
+        await self.leg.close()
+
+    def configure(self, change: Configure) -> VoiceOptions:
+        """Recognise in another way from here on; return how to speak."""
+        before, self.options = self.options, self.options.changed_by(change)
+        if self.options.stt != before.stt:
+            self.leg.reconfigure(self.options)
+        return self.options.voice
+
+    def answer(self) -> str:
+        """Return the TwiML that opens the current leg."""
+        if self.options.mode == "transcribe":
+            return twiml.start(self._doors, self.leg.token, track=self.options.track, then=self.options.then)
+        return twiml.connect(self._doors, self.leg.token)
+
+    async def what_follows(self) -> str:
+        """Return the TwiML after the stream: what the last action decided."""
+        match self.leaving:
+            case SendDigits(digits=digits) if self._reopen():
+                self._opening = twiml.connect(self._doors, self.leg.token, digits=digits)
+                return self._opening
+            case Transfer() as transfer:
+                self._dialing = True
+                return twiml.dial(self._doors, transfer)
+            case Redirect() as redirect:
+                await self._deliver(HandedOver())
+                return redirect.twiml or twiml.redirect(redirect.url or "")
+            case _:
+                return self._again()
+
+    async def dialed(self, status: str) -> str:
+        """Take the end of a transfer; return the TwiML that follows it."""
+        transfer = self.leaving
+        if not isinstance(transfer, Transfer):
+            return self._again()
+        failed = status not in DIAL_SUCCEEDED
+        returned = failed and transfer.on_failure == "return" and self._reopen()
+        await self._deliver(Dialed(transfer.to, status, failed=failed, returned=returned))
+        if not returned:
+            return twiml.hangup()
+        self._opening = self.answer()
+        return self._opening
+
+    def stream_over(self, reason: str, now: float) -> str | None:
+        """Say why the call ends with its stream, or None when it goes on: then the carrier asks what follows."""
+        match self.leaving:
+            case HangUp():
+                return "bot_hangup"
+            case Transfer() | SendDigits() | Redirect() if reason != "stop":
+                self.streamless_since = now
+                return None
+            case _:
+                return "caller_hangup" if reason == "stop" else "stream_lost"
+
+    def close(self) -> None:
+        """Open no further leg."""
+        self.closed, self.streamless_since = True, None
+
+    def give_up_at(self) -> float | None:
+        """Return until when the next stream, or the end of a transfer, is waited for.
+
+        As long as the carrier has not asked what follows, the caller may have gone without a word.
+        """
+        if self.streamless_since is None:
+            return None
+        twilio = self._settings.twilio
+        if isinstance(self.leaving, Transfer) and self._dialing:
+            return self.streamless_since + self.leaving.timeout + twilio.transfer_timeout_s
+        return self.streamless_since + twilio.ring_timeout_s
+
+    def given_up(self) -> str:
+        """Say why a call ends that was waited for in vain."""
+        if self._dialing:
+            return "transferred"
+        return "caller_hangup" if self.leaving else "no_stream"
+
+    def _again(self) -> str:
+        """Answer a request that comes a second time as the first: the carrier repeats what it got no answer to."""
+        return twiml.hangup() if self.closed or self.leg.attached.is_set() else self._opening
+
+    def _reopen(self) -> bool:
+        if self.closed:
+            return False
+        self.leaving, self._dialing = None, False
+        self.leg = self._next_leg(self.leg.number + 1)
+        self._open_leg(self.leg)
+        return True
+
+    def _next_leg(self, number: int) -> Leg:
+        return Leg(number, secrets.token_urlsafe(TOKEN_BYTES), self._settings, self.options, self._deliver)

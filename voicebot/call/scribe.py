@@ -1,0 +1,235 @@
+"""Tells everybody but the application what happens on a call: the store, the live view, the metrics, the log."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from pydantic import JsonValue
+
+from voicebot.call.inputs import LegClosed
+from voicebot.call.reporter import Counts, Identity
+from voicebot.call.rooms import Rooms
+from voicebot.core.events import StreamStarted, Track, Turn
+from voicebot.core.playback import Spoken
+from voicebot.core.turns import TurnState
+from voicebot.courier import Attempted, ReplyFailed
+from voicebot.errors import VoicebotError
+from voicebot.live import (
+    BotSaid,
+    BotSays,
+    CallClosed,
+    CallOpened,
+    DigitPressed,
+    Latency,
+    LiveEvent,
+    Partial,
+    ReplyMissing,
+    ReplyTaken,
+    StreamOpened,
+    Trouble,
+    TurnEnded,
+    WebhookAttempt,
+)
+from voicebot.store.rows import CallEnd, CallRow, TurnRow, UtteranceRow
+from voicebot.wire.webhook_data import TurnData
+
+STORE_WAIT_S = 1.0
+"""How long a call's row waits for its commit."""
+MAX_ROWS = 1_000
+"""Turns and utterances of one call that wait for the store."""
+
+
+class Scribe:
+    """What it cannot write down is trouble, never the end of the call."""
+
+    def __init__(self, identity: Identity, mode: str, rooms: Rooms) -> None:
+        self._id, self._identity, self._mode = identity.id, identity, mode
+        self._store, self._live, self._metrics = rooms.store, rooms.live, rooms.metrics
+        self._transcripts = rooms.settings.log.transcripts
+        self._log = structlog.get_logger().bind(call=identity.id)
+        self._rows: asyncio.Queue[TurnRow | UtteranceRow | CallEnd] = asyncio.Queue(MAX_ROWS)
+
+    async def run(self) -> None:
+        """Write to the store what was handed over, in order, until the call was closed; the call never waits for it."""
+        while True:
+            try:
+                row = await self._rows.get()
+            except asyncio.QueueShutDown:
+                return
+            await self._stored(type(row).__name__, self._write(row))
+
+    async def opened(self) -> None:
+        """The call has come in."""
+        identity = self._identity
+        self._live.publish(CallOpened(self._id, identity.from_, identity.to, self._mode))
+        self._log.info("call.opened", mode=self._mode)
+        row = CallRow(
+            id=self._id,
+            from_number=identity.from_,
+            to_number=identity.to,
+            direction=identity.direction,
+            mode="transcribe" if self._mode == "transcribe" else "bot",
+            started_at=identity.started_at,
+            parameters=dict(identity.carrier),
+        )
+        await self._stored("CallRow", self._store.put_call(row))
+
+    def stream_opened(self, started: StreamStarted) -> None:
+        """Media flows."""
+        self._live.publish(StreamOpened(self._id, started.stream_id))
+        self._log.info("call.stream_opened", stream=started.stream_id)
+
+    def stream_closed(self, closed: LegClosed) -> None:
+        """Media flows no more."""
+        self._metrics.audio_dropped.inc(closed.dropped_ms)
+        self._metrics.frames_out_of_order.inc(closed.disordered)
+        self._log.info(
+            "call.stream_closed",
+            reason=closed.stopped.reason,
+            dropped_ms=closed.dropped_ms,
+            disordered=closed.disordered,
+        )
+
+    def hung_up(self, why: str) -> None:
+        """The application ended the call."""
+        self._log.info("call.bot_hung_up", why=why)
+
+    def digit(self) -> None:
+        """The caller pressed a key."""
+        self._live.publish(DigitPressed(self._id))
+
+    def partial(self, track: Track, state: TurnState) -> None:
+        """The words of the open utterance changed."""
+        if self._live.watched:
+            settled, tentative = ("".join(t.text for t in tokens) for tokens in (state.settled, state.tentative))
+            self._live.publish(Partial(self._id, track, settled, tentative))
+
+    def turn(self, track: Track, turn: Turn, data: TurnData) -> None:
+        """A turn is complete."""
+        self._metrics.turns.labels(turn.reason).inc()
+        self._live.publish(TurnEnded(self._id, track, turn))
+        text = {"text": turn.text} if self._transcripts else {}
+        self._log.info("turn.completed", turn=turn.number, track=track, reason=turn.reason, **text)
+        row = TurnRow(
+            call_id=self._id,
+            track=track,
+            number=turn.number,
+            text=turn.text,
+            translation=turn.translation,
+            digits=turn.digits,
+            reason=turn.reason,
+            started_at=data.started_at,
+            ended_at=data.ended_at,
+            words=[word.model_dump() for word in data.words],
+        )
+        self._keep(row)
+
+    def latency(self, turn: int, parts: Mapping[str, int]) -> None:
+        """The bot answers a turn; this is where the time went."""
+        for part, ms in parts.items():
+            self._metrics.turn_latency.labels(part).observe(ms / 1_000)
+        self._live.publish(Latency(self._id, turn, dict(parts)))
+        self._log.info("turn.answered", turn=turn, **parts)
+
+    def bot_says(self, utterance: int, text: str) -> None:
+        """The bot begins to speak."""
+        self._live.publish(BotSays(self._id, utterance, text))
+
+    def bot_said(self, spoken: Spoken) -> None:
+        """The bot has stopped speaking."""
+        self._live.publish(BotSaid(self._id, spoken))
+        row = UtteranceRow(
+            call_id=self._id,
+            text=spoken.text,
+            heard=spoken.heard,
+            unheard=spoken.unheard,
+            ms=spoken.ms,
+            interrupted=spoken.interrupted,
+            started_at=datetime.now(UTC) - timedelta(milliseconds=spoken.ms),
+        )
+        self._keep(row)
+
+    def barge_in(self, cause: str) -> None:
+        """The caller stops the bot."""
+        self._metrics.barge_ins.labels(cause).inc()
+
+    def attempt(self, attempt: Attempted) -> None:
+        """The application was asked or told."""
+        self._live.publish(
+            WebhookAttempt(
+                self._id, attempt.event_type, attempt.attempt, attempt.status, attempt.error, round(attempt.ms)
+            )
+        )
+
+    def reply(self, sequence: int, actions: tuple[str, ...], dropped: str | None) -> None:
+        """The application answered."""
+        self._live.publish(ReplyTaken(self._id, sequence, actions, dropped))
+        if dropped:
+            self._log.info("reply.not_performed", sequence=sequence, why=dropped, actions=actions)
+
+    def reply_missing(self, failed: ReplyFailed) -> None:
+        """The application did not answer, or not in a way that can be used."""
+        self._metrics.replies_failed.labels(failed.reason).inc()
+        self._live.publish(ReplyMissing(self._id, failed.sequence, failed.reason, failed.detail))
+
+    def stt_failed(self, kind: str, message: str) -> None:
+        """There is no recognition any more."""
+        self._metrics.stt_failed.inc()
+        self.trouble(f"speech recognition is gone: {kind} {message}")
+
+    def not_spoken(self, why: str) -> None:
+        """Something was not said."""
+        self._metrics.speech_failed.inc()
+        self.trouble(why)
+
+    def trouble(self, what: str) -> None:
+        """Something failed and the call goes on."""
+        self._log.warning("call.trouble", what=what)
+        self._live.publish(Trouble(self._id, what))
+
+    def failed(self) -> None:
+        """The call broke: our bug, told with its stack; to be used where the exception is caught."""
+        self._log.exception("call.failed")
+
+    def closed(self, reason: str, duration_ms: int, counts: Counts, state: JsonValue) -> None:
+        """The call is over: its one canonical line."""
+        end = CallEnd(id=self._id, ended_at=datetime.now(UTC), reason=reason, duration_ms=duration_ms, state=state)
+        self._keep(end)
+        self._rows.shutdown()
+        self._metrics.calls_ended.labels(reason).inc()
+        closed: LiveEvent = CallClosed(self._id, reason, duration_ms, counts.turns)
+        self._live.publish(closed)
+        self._log.info(
+            "call.ended",
+            reason=reason,
+            duration_ms=duration_ms,
+            turns=counts.turns,
+            utterances=counts.utterances,
+            interruptions=counts.interruptions,
+        )
+
+    def _keep(self, row: TurnRow | UtteranceRow | CallEnd) -> None:
+        try:
+            self._rows.put_nowait(row)
+        except asyncio.QueueFull:
+            self.trouble(f"not in the store: {type(row).__name__}: too many rows wait")
+
+    async def _stored(self, what: str, writing: Awaitable[None]) -> None:
+        """Wait for a write, but not for ever: a store that hangs may still write it later."""
+        try:
+            async with asyncio.timeout(STORE_WAIT_S):
+                await writing
+        except TimeoutError:
+            self.trouble(f"not in the store: {what}: it took longer than {STORE_WAIT_S:g} s")
+        except VoicebotError as error:
+            self.trouble(f"not in the store: {what}: {error}")
+
+    async def _write(self, row: TurnRow | UtteranceRow | CallEnd) -> None:
+        match row:
+            case TurnRow():
+                await self._store.put_turn(row)
+            case UtteranceRow():
+                await self._store.put_utterance(row)
+            case CallEnd():
+                await self._store.end_call(row)

@@ -1,0 +1,52 @@
+"""Run the service."""
+
+import argparse
+import asyncio
+import gc
+import sys
+
+import structlog
+
+from voicebot import logs
+from voicebot.app import Service, serve
+from voicebot.config import Settings, load
+from voicebot.errors import VoicebotError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything is a setting; two are worth an argument."""
+    parser.add_argument("--host", help="address to listen on (VOICEBOT_HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on (VOICEBOT_PORT)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code is 0 after a clean stop."""
+    overrides = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
+    settings = load(**overrides)
+    logs.set_up(settings.log)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, lambda service: _started(settings, service)))
+    except OSError as error:
+        raise VoicebotError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+    return 0
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - not there on Windows
+
+    return uvloop.Loop
+
+
+def _started(settings: Settings, service: Service) -> None:
+    # What lives now lives for ever: without this the collector walks it again and again while calls wait.
+    gc.collect()
+    gc.freeze()
+    structlog.get_logger().info(
+        "service.listening",
+        address=f"http://{settings.host}:{service.port}",
+        voice_webhook=f"{settings.public_url}/twilio/voice",
+        application=settings.webhook.url,
+    )

@@ -1,0 +1,1 @@
+"""Our own rules, pure: no clock, no chance, no I/O."""

@@ -1,0 +1,248 @@
+"""The vocabulary: what happens on a call, as frozen values, one union type per arrow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+type Track = Literal["caller", "agent"]
+"""Whose voice: `caller` is the carrier's inbound track, `agent` its outbound track (Twilio, `<Stream track>`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of recognised text, often less than a word; a leading space belongs to the text (Soniox, tokens).
+
+    `start_ms` and `end_ms` count from the first audio byte of the media stream; translations carry neither.
+    """
+
+    text: str
+    start_ms: int | None = None
+    end_ms: int | None = None
+    confidence: float | None = None
+    speaker: str | None = None
+    language: str | None = None
+    source_language: str | None = None
+    translation: bool = False
+
+
+# --- recogniser -> call ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Newly settled tokens (each arrives once) and the tentative tail, which replaces the one before it."""
+
+    settled: tuple[Token, ...] = ()
+    tentative: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The recogniser believes that the utterance is over (`<end>`); all its tokens were settled before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """The answer to one `finalize` (`<fin>`): all audio received before the request is settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The recogniser has settled everything after end of audio; nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SttFailed:
+    """The recogniser is gone for this call: no session could be kept or opened; `code` is Soniox's, 0 without one."""
+
+    code: int
+    kind: str
+    message: str
+
+
+type SttEvent = Heard | Endpoint | Finalized | Finished | SttFailed
+
+
+# --- carrier -> call ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """The carrier's `start` message: who streams what."""
+
+    stream_id: str
+    call_id: str
+    account_id: str
+    tracks: tuple[Track, ...]
+    encoding: str
+    sample_rate: int
+    channels: int
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Audio of one track: raw µ-law, 8 kHz; `timestamp_ms` counts from the start of the stream."""
+
+    track: Track
+    timestamp_ms: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """One key: ``0``-``9``, ``*``, ``#`` or ``A``-``D``."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkReached:
+    """The carrier echoed one of our marks: everything before it was played, or cleared (Twilio, mark message)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStopped:
+    """No more media: `stop`, a closed socket, or the watchdog; `reason` says which."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A message that is legal but means nothing to us (`connected`, unknown events)."""
+
+    event: str
+
+
+type CarrierEvent = StreamStarted | Media | Digit | MarkReached | StreamStopped | Ignored
+
+
+# --- what else the turn machine hears --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Local speech activity: sound above the noise floor began."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """Local speech activity: silence; `silent_ms` of it have passed when this is said (the hangover)."""
+
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BotStarted:
+    """The caller begins to hear the bot."""
+
+    interruptible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BotStopped:
+    """The caller has heard the last of what was queued, or it was cleared."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloorGiven:
+    """The bot has nothing more to say or to think about: the caller is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequested:
+    """Somebody asks to end the caller's turn now."""
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The call's media is over: flush."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; sent when the machine asked to be woken."""
+
+
+type TurnInput = (
+    Heard
+    | Endpoint
+    | Finalized
+    | Finished
+    | SttFailed
+    | SpeechStarted
+    | SpeechStopped
+    | BotStarted
+    | BotStopped
+    | FloorGiven
+    | Digit
+    | TurnRequested
+    | HungUp
+    | Tick
+)
+
+
+# --- turn machine -> call --------------------------------------------------------------------------
+
+type TurnReason = Literal["endpoint", "finalize", "digits", "max_turn", "command", "hangup"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One caller turn: the settled words of one utterance, and why it ended.
+
+    `started_ms` and `ended_ms` count from the first audio byte of the media stream and come from the first and last
+    spoken token; they are None where the recogniser gave no times.
+    """
+
+    number: int
+    text: str
+    reason: TurnReason
+    tokens: tuple[Token, ...] = ()
+    digits: str = ""
+    translation: str = ""
+    started_ms: int | None = None
+    ended_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskFinalize:
+    """Send `finalize` to the recogniser."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCompleted:
+    """A turn is over: tell the application."""
+
+    turn: Turn
+
+
+type DigitsReason = Literal["count", "finish_key", "timeout", "hangup"]
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsCompleted:
+    """Keys were collected without words, up to the policy's count, its finish key, a pause or the end of the call."""
+
+    digits: str
+    reason: DigitsReason
+
+
+@dataclass(frozen=True, slots=True)
+class BargeIn:
+    """The caller speaks over the bot: stop it."""
+
+    cause: Literal["speech", "words", "digit"]
+
+
+@dataclass(frozen=True, slots=True)
+class NoInput:
+    """Neither side has spoken for the policy's time; `count` in a row."""
+
+    count: int
+
+
+type TurnEffect = AskFinalize | TurnCompleted | DigitsCompleted | BargeIn | NoInput

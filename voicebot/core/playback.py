@@ -1,0 +1,151 @@
+"""The ledger of what the bot says: what was sent, what the caller has heard, and what not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+MS_PER_CHARACTER = 60
+"""Pace of speech, to guess the length of an utterance that is still being synthesised without timestamps."""
+
+type Characters = tuple[tuple[str, int, int], ...]
+"""(text, start_ms, end_ms) of pieces of an utterance, counted from its own first audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What became of one utterance; `heard + unheard` is its text."""
+
+    utterance: int
+    text: str
+    heard: str
+    unheard: str
+    ms: int
+    """How much of it was heard, in milliseconds."""
+    interrupted: bool
+
+
+@dataclass(slots=True)
+class _Utterance:
+    number: int
+    text: str
+    interruptible: bool
+    sent_ms: int = 0
+    complete: bool = False
+    audible: int | None = None
+    """Characters that have audio, when synthesis failed on the way; None is all."""
+    characters: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
+    pieces: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+    """(when it begins to be heard, ms) of everything sent."""
+
+    def heard_ms(self, now: float) -> int:
+        return sum(max(0, min(ms, round((now - start) * 1_000))) for start, ms in self.pieces)
+
+    def spoken(self, ms: int) -> Spoken:
+        """Split the text at `ms` of its audio."""
+        text = self.text if self.audible is None else self.text[: self.audible]
+        whole = self.complete and ms >= self.sent_ms
+        if whole:
+            heard = text if self.sent_ms else ""
+        else:
+            length = self.sent_ms if self.complete else max(self.sent_ms, len(text) * MS_PER_CHARACTER)
+            heard = heard_text(text, self.characters, ms, length)
+        return Spoken(self.number, self.text, heard, self.text[len(heard) :], ms, interrupted=not whole)
+
+
+class Playback:
+    """Knows at any time what the caller has heard.
+
+    The carrier plays what it is sent in order at the speed of speech and echoes a mark once everything before it has
+    been played *or cleared*; so every mark carries a generation, and a mark of an older one says nothing (Twilio
+    Media Streams, mark and clear messages). Times are seconds on one clock.
+    """
+
+    def __init__(self) -> None:
+        self.generation = 1
+        self._numbers = 0
+        self._queue: list[_Utterance] = []
+        self._free_at = float("-inf")
+
+    @property
+    def speaking(self) -> bool:
+        """Something sent has not been reported as heard, or is still being sent."""
+        return any(u.sent_ms or u.complete for u in self._queue)
+
+    @property
+    def interruptible(self) -> bool:
+        """What is being heard now may be interrupted."""
+        return all(u.interruptible for u in self._queue[:1])
+
+    def begin(self, text: str, *, interruptible: bool) -> int:
+        """Open the next utterance and return its number."""
+        self._numbers += 1
+        self._queue.append(_Utterance(self._numbers, text, interruptible))
+        return self._numbers
+
+    def sent(self, number: int, ms: int, characters: Sequence[tuple[str, int, int]], now: float) -> None:
+        """Note `ms` of audio of an utterance that was sent now."""
+        utterance = self._find(number)
+        if utterance is None:
+            return
+        start = max(now, self._free_at)
+        self._free_at = start + ms / 1_000
+        utterance.pieces.append((start, ms))
+        utterance.characters.extend(characters)
+        utterance.sent_ms += ms
+
+    def complete(self, number: int) -> str | None:
+        """Note that all audio of an utterance was sent; return the mark to send, None if it was cleared meanwhile."""
+        utterance = self._find(number)
+        if utterance is None:
+            return None
+        utterance.complete = True
+        return self._mark(utterance)
+
+    def fail(self, number: int) -> str | None:
+        """Note that no more audio of an utterance will come; return the mark to send, None if none of it was sent."""
+        utterance = self._find(number)
+        if utterance is None or not utterance.sent_ms:
+            self._queue = [u for u in self._queue if u.number != number]
+            return None
+        utterance.audible = len(utterance.spoken(utterance.sent_ms).heard)
+        return self.complete(number)
+
+    def reached(self, mark: str) -> tuple[Spoken, ...]:
+        """Take an echoed mark; return the utterances that it proves heard, oldest first."""
+        last = next((u for u in self._queue if u.complete and self._mark(u) == mark), None)
+        if last is None:
+            return ()
+        heard = [u for u in self._queue if u.complete and u.number <= last.number]
+        self._queue = [u for u in self._queue if u not in heard]
+        return tuple(u.spoken(u.sent_ms) for u in heard)
+
+    def clear(self, now: float) -> tuple[Spoken, ...]:
+        """Start a new generation: everything queued ends here; return what became of it, oldest first."""
+        spoken = tuple(u.spoken(u.heard_ms(now)) for u in self._queue)
+        self._queue.clear()
+        self.generation += 1
+        self._free_at = now
+        return spoken
+
+    def remaining_s(self, now: float) -> float:
+        """Return how long the carrier still plays what it was sent, by our own clock."""
+        return max(0.0, self._free_at - now) if self._queue else 0.0
+
+    def _mark(self, utterance: _Utterance) -> str:
+        return f"{self.generation}:{utterance.number}"
+
+    def _find(self, number: int) -> _Utterance | None:
+        return next((u for u in self._queue if u.number == number), None)
+
+
+def heard_text(text: str, characters: Sequence[tuple[str, int, int]], heard_ms: int, length_ms: int) -> str:
+    """Return the beginning of `text` that was heard after `heard_ms`.
+
+    By the synthesiser's timestamps where it gave any, else in proportion to the length of the audio.
+    """
+    if heard_ms <= 0 or not text:
+        return ""
+    if characters:
+        length = sum(len(piece) for piece, start, _ in characters if start < heard_ms)
+    else:
+        length = round(len(text) * min(1.0, heard_ms / length_ms)) if length_ms else 0
+    return text[:length]

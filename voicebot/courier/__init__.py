@@ -1,0 +1,24 @@
+"""Delivers a call's events to the application and brings its replies back."""
+
+from voicebot.courier.courier import Courier, open_session
+from voicebot.courier.lane import Lane
+from voicebot.courier.outcomes import (
+    Attempted,
+    Delivered,
+    Outcome,
+    Replied,
+    ReplyFailed,
+    Undelivered,
+)
+
+__all__ = [
+    "Attempted",
+    "Courier",
+    "Delivered",
+    "Lane",
+    "Outcome",
+    "Replied",
+    "ReplyFailed",
+    "Undelivered",
+    "open_session",
+]

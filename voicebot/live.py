@@ -1,0 +1,199 @@
+"""Fan-out of what happens on the calls to whoever watches."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from voicebot.core.events import Track, Turn
+from voicebot.core.playback import Spoken
+
+
+@dataclass(frozen=True, slots=True)
+class CallOpened:
+    """A call is known; its media stream may still be to come."""
+
+    call: str
+    from_: str
+    to: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The call's media flows."""
+
+    call: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The words of the open utterance: settled so far, and the tentative tail."""
+
+    call: str
+    track: Track
+    settled: str
+    tentative: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """A caller turn (or, in transcription, an utterance of either side) is complete."""
+
+    call: str
+    track: Track
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The caller pressed a key; which one is not said before redaction exists."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAttempt:
+    """One attempt to tell the application."""
+
+    call: str
+    event: str
+    attempt: int
+    status: int | None
+    error: str | None
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTaken:
+    """The application answered; `actions` are the kinds to be performed, `dropped` why they will not be."""
+
+    call: str
+    sequence: int
+    actions: tuple[str, ...]
+    dropped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyMissing:
+    """No usable answer came: the deadline, a refusal, or a dead endpoint."""
+
+    call: str
+    sequence: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotSays:
+    """The bot begins to speak."""
+
+    call: str
+    utterance: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotSaid:
+    """What became of something the bot said."""
+
+    call: str
+    spoken: Spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """The latency account of a turn, in milliseconds."""
+
+    call: str
+    turn: int
+    parts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something failed and the call goes on."""
+
+    call: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallClosed:
+    """The call is over."""
+
+    call: str
+    reason: str
+    duration_ms: int
+    turns: int
+
+
+type LiveEvent = (
+    CallOpened
+    | StreamOpened
+    | Partial
+    | TurnEnded
+    | DigitPressed
+    | WebhookAttempt
+    | ReplyTaken
+    | ReplyMissing
+    | BotSays
+    | BotSaid
+    | Latency
+    | Trouble
+    | CallClosed
+)
+
+
+@dataclass(slots=True)
+class Watcher:
+    """One who watches; a slow one is dropped rather than waited for."""
+
+    queue: asyncio.Queue[LiveEvent]
+    dropped: bool = False
+
+    async def __aiter__(self) -> AsyncIterator[LiveEvent]:
+        while True:
+            try:
+                yield await self.queue.get()
+            except asyncio.QueueShutDown:
+                return
+
+
+@dataclass(slots=True)
+class Live:
+    """The hub."""
+
+    watcher_queue: int
+    """Events waiting for one watcher before it is dropped."""
+    _watchers: list[Watcher] = field(default_factory=list[Watcher])
+
+    @property
+    def watched(self) -> bool:
+        """Somebody watches: only then is an event worth making."""
+        return bool(self._watchers)
+
+    @contextmanager
+    def watch(self) -> Iterator[Watcher]:
+        """Watch all calls; iterate over the watcher until it ends (`dropped` says that it was too slow)."""
+        watcher = Watcher(asyncio.Queue(self.watcher_queue))
+        self._watchers.append(watcher)
+        try:
+            yield watcher
+        finally:
+            self._leave(watcher)
+
+    def publish(self, event: LiveEvent) -> None:
+        """Tell every watcher, at once and without waiting."""
+        for watcher in tuple(self._watchers):
+            try:
+                watcher.queue.put_nowait(event)
+            except asyncio.QueueFull:
+                watcher.dropped = True
+                self._leave(watcher)
+
+    def _leave(self, watcher: Watcher) -> None:
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
+            watcher.queue.shutdown()

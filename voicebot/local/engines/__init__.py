@@ -1,0 +1,1 @@
+"""Speech engines on this machine, each behind one of three small interfaces."""

@@ -1,0 +1,31 @@
+"""The counters of the service, in a registry of its own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+
+
+class Metrics:
+    """Every label has a small fixed set of values."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.calls = Gauge("voicebot_calls", "Calls at this moment", registry=registry)
+        self.calls_ended = Counter("voicebot_calls_ended", "Calls ended", ["reason"], registry=registry)
+        self.refused = Counter("voicebot_refused", "Requests and streams refused", ["door", "why"], registry=registry)
+        self.turns = Counter("voicebot_turns", "Turns completed", ["reason"], registry=registry)
+        self.barge_ins = Counter("voicebot_barge_ins", "Barge-ins", ["cause"], registry=registry)
+        self.replies_failed = Counter("voicebot_replies_failed", "Replies not got", ["reason"], registry=registry)
+        self.audio_dropped = Counter("voicebot_audio_dropped_ms", "Caller audio dropped, ms", registry=registry)
+        self.frames_out_of_order = Counter(
+            "voicebot_media_out_of_order", "Media messages that came twice or late", registry=registry
+        )
+        self.stt_failed = Counter("voicebot_stt_failed", "Recognisers lost for a call", registry=registry)
+        self.speech_failed = Counter("voicebot_speech_failed", "Utterances not spoken", registry=registry)
+        self.turn_latency = Histogram(
+            "voicebot_turn_latency_seconds",
+            "Parts of a turn",
+            ["part"],
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )

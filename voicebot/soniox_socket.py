@@ -1,0 +1,103 @@
+"""How both Soniox sockets are opened and closed: key in the handshake, shared TLS context, a deadline on each step."""
+
+import asyncio
+import functools
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from voicebot.config import SonioxSettings
+from voicebot.errors import PeerRefused, PeerUnavailable
+from voicebot.wire.soniox_errors import ADVICE, PEER, Retry, retry_class
+from voicebot.wire.soniox_stt import headers
+
+PING_S = 20
+"""Ping interval and longest wait for its pong: so a half-open connection is noticed although nobody closes it."""
+SHORTEST_KEY = 8
+"""Anything shorter is a placeholder for a stand-in, and may be a word of the message."""
+CLOSE_TIMEOUT_S = 1
+"""Longest wait for the other side's close frame; then the connection is cut."""
+
+# At level DEBUG the library writes the handshake with the key.
+_LOGGER = logging.getLogger("voicebot.soniox_socket.websockets")
+_LOGGER.setLevel(logging.INFO)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Reading the trust store takes 40 ms of the event loop, so it is done once and not for every call."""
+    return ssl.create_default_context()
+
+
+@asynccontextmanager
+async def open_socket(url: str, settings: SonioxSettings) -> AsyncIterator[ClientConnection]:
+    """Open a WebSocket to Soniox and close it on every path; raises PeerRefused, PeerUnavailable while opening."""
+    socket = await _connect(url, settings)
+    try:
+        yield socket
+    finally:
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await socket.close()
+        finally:
+            socket.transport.abort()
+            await socket.wait_closed()
+
+
+async def _connect(url: str, settings: SonioxSettings) -> ClientConnection:
+    key = settings.api_key.get_secret_value().strip()
+    if not (key.isascii() and key.isprintable()):
+        raise PeerRefused(PEER, "the API key has characters that no key has; copy it again", code=401)
+    try:
+        return await connect(
+            url,
+            additional_headers=headers(key) if key else None,
+            compression=None,
+            proxy=None,
+            ssl=_tls() if url.startswith("wss:") else None,
+            open_timeout=settings.connect_timeout_s,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            max_size=settings.max_message_bytes,
+            logger=_LOGGER,
+        )
+    except InvalidStatus as refusal:
+        status = refusal.response.status_code
+        text = f"{url} answered {status} to the WebSocket handshake"
+        if retry_class(status) is Retry.NEVER:
+            raise PeerRefused(PEER, f"{text}; {ADVICE.get(status, 'check the URL')}", code=status) from refusal
+        raise PeerUnavailable(PEER, text) from refusal
+    except InvalidURI as error:
+        raise PeerRefused(PEER, f"{url} is not a WebSocket URL (ws:// or wss://)", code=0) from error
+    except (OSError, InvalidHandshake, ConnectionClosed) as error:
+        raise PeerUnavailable(PEER, f"{url} cannot be reached: {str(error) or type(error).__name__}") from error
+
+
+def describe_close(closed: ConnectionClosed, max_message_bytes: int) -> str:
+    """Say in words how a connection ended; close codes are told, never trusted (Soniox closes 1000 after an error)."""
+    sent, received = closed.sent, closed.rcvd
+    if sent is not None and not closed.rcvd_then_sent:
+        match sent.code:
+            case 1009:
+                return f"a message had more than {max_message_bytes} bytes"
+            case 1011:
+                return f"no answer to a ping for {PING_S} s"
+            case 1002 | 1007:
+                return f"a malformed WebSocket message: {sent.reason}"
+            case _:
+                pass
+    if received is not None:
+        return f"the other side closed with {received.code} {received.reason}".rstrip()
+    return "the connection broke"
+
+
+def without_key(message: str, settings: SonioxSettings) -> str:
+    """Return `message` without the API key: Soniox may quote the one that it refuses."""
+    key = settings.api_key.get_secret_value()
+    return message.replace(key, "***") if len(key) >= SHORTEST_KEY else message

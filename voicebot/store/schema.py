@@ -1,0 +1,139 @@
+"""The tables: calls, turns, utterances, the outbox of events and every attempt to deliver them."""
+
+from datetime import UTC, datetime
+from typing import override
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+ID_LENGTH = 64
+"""Longest identifier of a call or an event."""
+
+# Names for every constraint, so that a later migration can drop one by name on any database.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, kept in UTC; SQLite has no zones, so they are put back when read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("an instant has a time zone")
+        return None if value is None else value.astimezone(UTC)
+
+    @override
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def _call_id() -> Column[str]:
+    return Column("call_id", String(ID_LENGTH), ForeignKey("calls.id", ondelete="CASCADE"), nullable=False)
+
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(ID_LENGTH), primary_key=True),
+    Column("from_number", String(100), nullable=False),
+    Column("to_number", String(100), nullable=False),
+    Column("direction", String(10), nullable=False),
+    Column("mode", String(10), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("state", JSON, nullable=True),
+    Column("ended_at", Instant, nullable=True),
+    Column("reason", String(200), nullable=True),
+    Column("duration_ms", Integer, nullable=True),
+    Index(None, "started_at"),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _call_id(),
+    Column("track", String(10), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("translation", Text, nullable=False),
+    Column("digits", String(100), nullable=False),
+    Column("reason", String(20), nullable=False),
+    Column("started_at", Instant, nullable=True),
+    Column("ended_at", Instant, nullable=True),
+    Column("words", JSON, nullable=False),
+    UniqueConstraint("call_id", "track", "number"),
+)
+
+utterances = Table(
+    "utterances",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _call_id(),
+    Column("text", Text, nullable=False),
+    Column("heard", Text, nullable=False),
+    Column("unheard", Text, nullable=False),
+    Column("ms", Integer, nullable=False),
+    Column("interrupted", Boolean, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Index(None, "call_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(ID_LENGTH), primary_key=True),
+    _call_id(),
+    Column("sequence", Integer, nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("wants_reply", Boolean, nullable=False),
+    Column("url", Text, nullable=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Instant, nullable=True),
+    Column("delivered_at", Instant, nullable=True),
+    Column("last_status", Integer, nullable=True),
+    Column("last_error", Text, nullable=True),
+    UniqueConstraint("call_id", "sequence"),
+    Index(None, "state", "next_attempt_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("event_id", String(ID_LENGTH), ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ms", Integer, nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("error", Text, nullable=True),
+    Index(None, "event_id"),
+)

@@ -1,0 +1,217 @@
+"""The room that writes calls, turns and events, many at a time in one commit, and reads them back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, RowMapping, Select, Table, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from voicebot.config import StoreSettings
+from voicebot.errors import PeerUnavailable, VoicebotError
+from voicebot.store import schema
+from voicebot.store.database import PEER, migrate, open_engine, translated
+from voicebot.store.rows import AttemptRow, CallEnd, CallRow, EventRow, TurnRow, UtteranceRow
+from voicebot.store.writes import Row, execute
+
+LINGER_S = 0.05
+"""How long a write that nobody waits for waits for company, so that it need not have its own commit."""
+READERS = 2
+"""Threads that read; SQLite's readers do not hinder the writer (WAL)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    row: Row
+    committed: asyncio.Future[None]
+
+
+class Store:
+    """One writer, which gathers what is waiting into one commit; every write returns when it is committed.
+
+    `run` is the writer and needs an owner. A write raises PeerUnavailable when the database is out of order, and
+    LocalProtocolError when the database refuses this very row; other rows of the same commit are not touched by that.
+    """
+
+    def __init__(self, engine: Engine, settings: StoreSettings) -> None:
+        self._engine = engine
+        self._most_rows = settings.group_commit_rows
+        self._waiting: asyncio.Queue[_Write] = asyncio.Queue(settings.max_pending)
+        self._hurry = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._running = False
+        self._connection: Connection | None = None
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: StoreSettings) -> AsyncIterator[Self]:
+        """Open the database, bring its schema up to date, and close it at the end.
+
+        Raises ConfigurationError for a URL that cannot be used, PeerUnavailable for a database that cannot.
+        """
+        store = cls(open_engine(settings.url), settings)
+        try:
+            await _in_thread(store._writer, partial(migrate, store._engine))
+            yield store
+        finally:
+            store._writer.submit(store._disconnect)
+            store._writer.shutdown()
+            store._readers.shutdown()
+            store._engine.dispose()
+
+    async def run(self) -> None:
+        """Write until `close` was called and nothing is waiting."""
+        self._running = True
+        batch: list[_Write] = []
+        try:
+            while batch := await self._collect():
+                faults = await _in_thread(self._writer, partial(self._commit, [write.row for write in batch]))
+                for write, fault in zip(batch, faults, strict=True):
+                    _settle(write, fault)
+        finally:
+            self._running = False
+            self._waiting.shutdown(immediate=False)
+            for write in [*batch, *self._rest()]:
+                _settle(write, PeerUnavailable(PEER, "the writer has stopped"))
+            self._drained.set()
+
+    async def close(self) -> None:
+        """Take no more writes, and return when those taken are committed."""
+        self._waiting.shutdown()
+        self._hurry.set()
+        if self._running:
+            await self._drained.wait()
+
+    async def put_call(self, row: CallRow) -> None:
+        """Keep a call that begins; everything else of the call refers to it."""
+        await self._write(row)
+
+    async def put_event(self, row: EventRow) -> None:
+        """Keep an event for the application, before anybody tries to deliver it."""
+        await self._write(row)
+
+    async def put_turn(self, row: TurnRow) -> None:
+        """Keep a turn."""
+        await self._write(row)
+
+    async def put_utterance(self, row: UtteranceRow) -> None:
+        """Keep what the bot said; waits up to LINGER_S for company."""
+        await self._write(row, lazy=True)
+
+    async def record_attempt(self, row: AttemptRow) -> None:
+        """Keep an attempt and the event's new state; waits up to LINGER_S for company."""
+        await self._write(row, lazy=True)
+
+    async def end_call(self, row: CallEnd) -> None:
+        """Keep how a call ended; waits up to LINGER_S for company."""
+        await self._write(row, lazy=True)
+
+    async def call(self, call_id: str) -> RowMapping | None:
+        """Return the row of a call."""
+        rows = await self._read(select(schema.calls).where(schema.calls.c.id == call_id))
+        return rows[0] if rows else None
+
+    async def turns(self, call_id: str) -> Sequence[RowMapping]:
+        """Return the turns of a call in the order of writing."""
+        return await self._read(_of_call(schema.turns, call_id).order_by(schema.turns.c.id))
+
+    async def utterances(self, call_id: str) -> Sequence[RowMapping]:
+        """Return what the bot said in a call, in the order of writing."""
+        return await self._read(_of_call(schema.utterances, call_id).order_by(schema.utterances.c.id))
+
+    async def events(self, call_id: str) -> Sequence[RowMapping]:
+        """Return the events of a call by `sequence`."""
+        return await self._read(_of_call(schema.events, call_id).order_by(schema.events.c.sequence))
+
+    async def pending(self, call_id: str) -> Sequence[RowMapping]:
+        """Return the events of a call that may still be delivered, by `sequence`."""
+        query = _of_call(schema.events, call_id).where(schema.events.c.state == "pending")
+        return await self._read(query.order_by(schema.events.c.sequence))
+
+    async def deliveries(self, event_id: str) -> Sequence[RowMapping]:
+        """Return the attempts to deliver an event, oldest first."""
+        query = select(schema.deliveries).where(schema.deliveries.c.event_id == event_id)
+        return await self._read(query.order_by(schema.deliveries.c.id))
+
+    async def _write(self, row: Row, *, lazy: bool = False) -> None:
+        write = _Write(row, asyncio.get_running_loop().create_future())
+        try:
+            await self._waiting.put(write)
+        except asyncio.QueueShutDown:
+            raise PeerUnavailable(PEER, "is closed") from None
+        if not lazy:
+            self._hurry.set()
+        await write.committed
+
+    async def _collect(self) -> list[_Write]:
+        """Wait for writes and return those that share the next commit; none when closed."""
+        try:
+            batch = [await self._waiting.get()]
+        except asyncio.QueueShutDown:
+            return []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await self._hurry.wait()
+        while len(batch) < self._most_rows and not self._waiting.empty():
+            batch.append(self._waiting.get_nowait())
+        if self._waiting.empty():
+            self._hurry.clear()
+        return batch
+
+    def _rest(self) -> Iterator[_Write]:
+        while not self._waiting.empty():
+            yield self._waiting.get_nowait()
+
+    def _commit(self, rows: Sequence[Row]) -> Sequence[VoicebotError | None]:
+        """Write all rows in one transaction; when one is refused, each in its own, so that it fails alone."""
+        fault = self._transaction(rows)
+        if fault is None or isinstance(fault, PeerUnavailable) or len(rows) == 1:
+            return [fault] * len(rows)
+        return [self._transaction([row]) for row in rows]
+
+    def _transaction(self, rows: Sequence[Row]) -> VoicebotError | None:
+        try:
+            # One connection for good: SQLAlchemy renews it by itself after it was lost.
+            self._connection = self._connection or self._engine.connect()
+            with self._connection.begin():
+                execute(self._connection, rows)
+        except SQLAlchemyError as error:
+            return translated(error)
+        return None
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _read(self, query: Select[Any]) -> Sequence[RowMapping]:
+        def read() -> Sequence[RowMapping]:
+            try:
+                with self._engine.connect() as connection:
+                    return connection.execute(query).mappings().all()
+            except SQLAlchemyError as error:
+                raise translated(error) from error
+
+        return await _in_thread(self._readers, read)
+
+
+async def _in_thread[T](thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+def _settle(write: _Write, fault: VoicebotError | None) -> None:
+    if write.committed.done():  # its caller was cancelled
+        return
+    if fault is None:
+        write.committed.set_result(None)
+    else:
+        write.committed.set_exception(fault)
+
+
+def _of_call(table: Table, call_id: str) -> Select[Any]:
+    return select(table).where(table.c.call_id == call_id)

@@ -1,0 +1,260 @@
+"""One speech-to-text session: the life of one socket from its configuration to `finished`, an error or a broken line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from voicebot.config import SonioxSettings
+from voicebot.core.events import SttEvent
+from voicebot.errors import PeerProtocolError
+from voicebot.soniox_socket import describe_close
+from voicebot.wire.soniox_errors import ErrorFrame, Retry
+from voicebot.wire.soniox_ledger import Ledger
+from voicebot.wire.soniox_stt import END_OF_AUDIO, FINALIZE, KEEPALIVE, Message, SttOptions, config_message, read
+from voicebot.wire.soniox_upstream import Audio, AudioFormat, Item, Reconfigure, Upstream
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session ended because we ended its audio; `complete` if the server said that all of it is settled."""
+
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The session ended otherwise; `code` is Soniox's, 0 without one."""
+
+    retry: Retry
+    code: int
+    kind: str
+    message: str
+
+
+class Line:
+    """The upstream with a bell: `next` waits until there is something to send; a batch that does not fill goes anyway."""
+
+    def __init__(self, audio_format: AudioFormat, settings: SonioxSettings) -> None:
+        self.format = audio_format
+        frames_per_batch = settings.batch_ms * audio_format.bytes_per_second // 1_000 // audio_format.frame_bytes
+        self.upstream = Upstream(
+            frames_per_batch * audio_format.frame_bytes,
+            settings.buffer_ms * audio_format.bytes_per_second // 1_000,
+        )
+        self._batch_s = settings.batch_ms / 1_000
+        self._bell = asyncio.Event()
+        self.room = asyncio.Event()
+        self.room.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._fed_at = 0.0
+
+    def ring(self) -> None:
+        """Say that the upstream has something to send."""
+        self._bell.set()
+
+    def feed(self, payload: bytes) -> None:
+        """Append audio; it leaves when its batch is full, or when no more comes for the length of a batch."""
+        if self.upstream.feed(payload):
+            self._bell.set()
+            if not self.upstream.half_empty:
+                self.room.clear()
+        if self.upstream.partial:
+            loop = asyncio.get_running_loop()
+            self._fed_at = loop.time()
+            if self._timer is None:
+                self._timer = loop.call_at(self._fed_at + self._batch_s, self._flush)
+
+    async def next(self) -> Item:
+        """Wait for the next item."""
+        while (item := self.upstream.take()) is None:
+            self._bell.clear()
+            await self._bell.wait()
+        if self.upstream.half_empty:
+            self.room.set()
+        return item
+
+    def close(self) -> None:
+        """Stop the timer, and let go whoever waits for room."""
+        self.room.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _flush(self) -> None:
+        """One timer serves many batches: it goes on while audio comes, instead of being set anew for each frame."""
+        self._timer = None
+        if not self.upstream.partial:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._fed_at + self._batch_s
+        if loop.time() < due:
+            self._timer = loop.call_at(due, self._flush)
+        elif self.upstream.flush():
+            self._bell.set()
+
+
+class Session:
+    """Sends what the line holds, in order, and emits what comes back.
+
+    `next_options` is set when the session ended because the options change.
+    """
+
+    def __init__(
+        self,
+        socket: ClientConnection,
+        line: Line,
+        settings: SonioxSettings,
+        emit: Callable[[Iterable[SttEvent]], Awaitable[None]],
+    ) -> None:
+        self._socket = socket
+        self._line = line
+        self._settings = settings
+        self._emit = emit
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = self._loop.time()
+        self._end_by: float | None = None
+        self._timer: asyncio.Timeout | None = None
+        self.ledger = Ledger(line.format.bytes_per_second)
+        self.next_options: SttOptions | None = None
+        self.ready = False
+
+    async def run(self, options: SttOptions) -> Ended | Lost:
+        """Live until the session is over; never raises for what the peer does."""
+        audio = self._line.format
+        config = config_message(options, audio.encoding, audio.sample_rate, audio.channels)
+        try:
+            await self._socket.send(config)
+        except ConnectionClosed as closed:
+            return self._closed(closed)
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(self._send()), group.create_task(self._keep_alive())]
+            outcome = await self._receive()
+            for helper in helpers:
+                helper.cancel()
+        return outcome
+
+    # --- up
+
+    async def _send(self) -> None:
+        """Send in order until the audio ends; a broken line is the receiver's news, it knows why."""
+        try:
+            while self._end_by is None:
+                match await self._line.next():
+                    case Audio() as audio:
+                        await self._send_audio(audio)
+                    case "finalize":
+                        self.ledger.ask(self._loop.time() + self._settings.finish_timeout_s)
+                        self._reset_timer()
+                        await self._socket.send(FINALIZE)
+                    case "finish":
+                        await self._end_audio()
+                    case Reconfigure(options):
+                        self.next_options = options
+                        await self._end_audio()
+        except ConnectionClosed:
+            return
+
+    async def _send_audio(self, audio: Audio) -> None:
+        self.ledger.send_audio(audio.position, len(audio.data))
+        sent = False
+        try:
+            await self._socket.send(audio.data)
+            sent = True
+        finally:
+            if not sent:  # the next session will hear it
+                self._line.upstream.put_back(audio)
+        self._sent_at = self._loop.time()
+
+    async def _end_audio(self) -> None:
+        """Without audio there is nothing to wait for, and Soniox would answer the end with an error (No audio received)."""
+        wait_s = self._settings.finish_timeout_s if self.ledger.audio_sent else 0
+        self._end_by = self._loop.time() + wait_s
+        self._reset_timer()
+        if self.ledger.audio_sent:
+            await self._socket.send(END_OF_AUDIO)
+
+    async def _keep_alive(self) -> None:
+        try:
+            while self._end_by is None:
+                idle_s = self._loop.time() - self._sent_at
+                if idle_s >= self._settings.keepalive_s:
+                    await self._socket.send(KEEPALIVE)
+                    self._sent_at, idle_s = self._loop.time(), 0
+                await asyncio.sleep(self._settings.keepalive_s - idle_s)
+        except ConnectionClosed:
+            return
+
+    # --- down
+
+    async def _receive(self) -> Ended | Lost:
+        while True:
+            try:
+                data = await self._next()
+            except TimeoutError:
+                if self._end_by is not None and self._loop.time() >= self._end_by:
+                    return self._ended_late()
+                await self._answer_overdue()
+                continue
+            except ConnectionClosed as closed:
+                return self._closed(closed)
+            if outcome := await self._take(data):
+                return outcome
+
+    async def _next(self) -> str | bytes:
+        try:
+            async with asyncio.timeout_at(self._due()) as self._timer:
+                return await self._socket.recv()
+        finally:
+            self._timer = None
+
+    async def _take(self, data: str | bytes) -> Ended | Lost | None:
+        try:
+            message = self._read(data)
+        except PeerProtocolError as error:
+            return Lost(Retry.BACKOFF, 0, "protocol_error", str(error))
+        if isinstance(message, ErrorFrame):
+            log.warning("stt.error", code=message.code, kind=message.kind, request_id=message.request_id)
+            return Lost(message.retry, message.code, message.kind, message.message)
+        self.ready = True
+        await self._emit(self.ledger.take(message))
+        if not message.finished:
+            return None
+        if self._end_by is None:
+            return Lost(Retry.BACKOFF, 0, "finished_early", "the server finished although audio goes on")
+        return Ended(complete=True)
+
+    def _read(self, data: str | bytes) -> Message | ErrorFrame:
+        if isinstance(data, bytes):
+            raise PeerProtocolError("soniox", f"a binary message of {len(data)} bytes, expected text")
+        return read(data, self.ledger.base_ms)
+
+    async def _answer_overdue(self) -> None:
+        if events := self.ledger.give_up(self._loop.time()):
+            log.warning("stt.finalize_unanswered", count=len(events), after_s=self._settings.finish_timeout_s)
+            await self._emit(events)
+
+    def _ended_late(self) -> Ended:
+        if self.ledger.audio_sent:
+            log.warning("stt.finish_unanswered", after_s=self._settings.finish_timeout_s)
+        return Ended(complete=not self.ledger.audio_sent)
+
+    def _closed(self, closed: ConnectionClosed) -> Lost:
+        """Say why; `finished` did not come, so even a polite close is a loss."""
+        return Lost(Retry.BACKOFF, 0, "connection_lost", describe_close(closed, self._settings.max_message_bytes))
+
+    # --- deadlines
+
+    def _due(self) -> float | None:
+        dues = [due for due in (self._end_by, self.ledger.answer_due()) if due is not None]
+        return min(dues, default=None)
+
+    def _reset_timer(self) -> None:
+        """The receiver may be waiting already with a later deadline, or with none."""
+        if self._timer is not None and not self._timer.expired():
+            self._timer.reschedule(self._due())

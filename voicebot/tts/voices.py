@@ -1,0 +1,266 @@
+"""Text-to-speech for all calls: streams of speech on a few shared sockets."""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+from voicebot.config import SonioxSettings
+from voicebot.errors import LocalProtocolError, PeerError, PeerProtocolError, PeerUnavailable
+from voicebot.tts.socket import TtsSocket
+from voicebot.wire.soniox_errors import PEER
+from voicebot.wire.soniox_tts import (
+    MAX_AUDIO_BYTES,
+    Character,
+    Speech,
+    VoiceOptions,
+    cancel_message,
+    start_message,
+    text_message,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechChunk:
+    """Raw µ-law audio, 8 kHz, and when its characters are spoken (milliseconds from the start of the stream)."""
+
+    audio: bytes
+    characters: tuple[Character, ...]
+
+
+class Voices:
+    """The pool; `run` owns everything that happens in it."""
+
+    def __init__(self, settings: SonioxSettings) -> None:
+        self.settings = settings
+        self._sockets: list[TtsSocket] = []
+        self._numbers = itertools.count(1)
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Serve until cancelled; then every open stream fails."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._group = None
+
+    def warm(self) -> None:
+        """Open a socket now because somebody will speak soon; does nothing if one has room."""
+        if self._group is not None:
+            self.socket()
+
+    @asynccontextmanager
+    async def speak(self, options: VoiceOptions) -> AsyncIterator["SpeechStream"]:
+        """Speak with one voice; leaving early makes Soniox stop."""
+        stream = SpeechStream(self, options)
+        try:
+            yield stream
+        finally:
+            stream.leave()
+
+    # --- what streams need
+
+    def socket(self) -> TtsSocket:
+        """Return a socket with room for one more stream, a new one if need be."""
+        for socket in self._sockets:
+            if socket.free:
+                return socket
+        if self._group is None:
+            raise LocalProtocolError("speech is asked for while Voices.run is not running")
+        socket = TtsSocket(self.settings)
+        self._sockets.append(socket)
+        self._group.create_task(self._run(socket))
+        return socket
+
+    def new_id(self) -> str:
+        """Return an id that no stream had before, on whatever socket."""
+        return f"s{next(self._numbers)}"
+
+    def cancel(self, socket: TtsSocket, stream_id: str) -> None:
+        """Tell Soniox that nobody listens any more; does not wait, so it works while the caller is being cancelled."""
+        if self._group is not None:
+            self._group.create_task(socket.send(cancel_message(stream_id)))
+
+    async def _run(self, socket: TtsSocket) -> None:
+        try:
+            await socket.run()
+        finally:
+            self._sockets.remove(socket)
+
+
+class SpeechStream:
+    """Text in, speech out; Soniox hears of it with the first text.
+
+    If the socket breaks before the first audio the stream is started once more on another one; nobody notices.
+    """
+
+    def __init__(self, voices: Voices, options: VoiceOptions) -> None:
+        self._voices = voices
+        self._options = options
+        self._out = _Outgoing()
+        self._in = _Incoming()
+        self._pushing = asyncio.Lock()
+        self._active_at = 0.0
+
+    async def write(self, text: str, *, last: bool = False) -> None:
+        """Speak a piece of text, at most 5,000 characters; the last piece may be empty; raises PeerUnavailable."""
+        self._out.add(text, last=last)
+        self._touch()
+        await self._push()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SpeechChunk:
+        """Wait for audio; raises PeerRefused, PeerUnavailable or PeerProtocolError when there will be none."""
+        while not self._in.chunks:
+            if self._in.error is not None:
+                raise self._in.error
+            if self._in.over:
+                raise StopAsyncIteration
+            if self._in.lost:
+                self._in.restart()
+                self._out.restart()
+                await self._push()
+                continue
+            await self._wait()
+        return self._in.take()
+
+    def leave(self) -> None:
+        """Stop listening."""
+        socket = self._out.socket
+        if socket is not None and socket.leave(self._out.stream_id) and not self._in.over:
+            self._voices.cancel(socket, self._out.stream_id)
+
+    # --- what the socket says
+
+    def heard(self, speech: Speech) -> None:
+        """Take audio."""
+        self._touch()
+        self._in.add(speech)
+
+    def ended(self) -> None:
+        """Learn that no more audio comes."""
+        self._in.over = True
+        self._touch()
+
+    def failed(self, error: PeerError, *, retry: bool) -> None:
+        """Learn that no more audio comes because of `error`."""
+        self._in.fail(error, retry=retry)
+        self._touch()
+
+    # --- inside
+
+    def _touch(self) -> None:
+        self._active_at = asyncio.get_running_loop().time()
+        self._in.bell.set()
+
+    async def _push(self) -> None:
+        try:
+            async with asyncio.timeout_at(self._give_up_at()), self._pushing:
+                if self._out.socket is None:
+                    socket, stream_id = self._voices.socket(), self._voices.new_id()
+                    self._out.start(socket, stream_id, start_message(stream_id, self._options))
+                    socket.add(stream_id, self)
+                await self._out.push()
+        except TimeoutError:
+            raise self._too_late() from None
+
+    async def _wait(self) -> None:
+        awaited = self._out.finished or (self._out.started and not self._in.began)
+        self._in.bell.clear()
+        try:
+            async with asyncio.timeout_at(self._give_up_at() if awaited else None):
+                await self._in.bell.wait()
+        except TimeoutError:
+            raise self._too_late() from None
+
+    def _give_up_at(self) -> float:
+        return self._active_at + self._voices.settings.tts_first_audio_timeout_s
+
+    def _too_late(self) -> PeerUnavailable:
+        return PeerUnavailable(PEER, f"no speech within {self._voices.settings.tts_first_audio_timeout_s:g} s")
+
+
+class _Outgoing:
+    """The text of a stream, kept so that it can be said again on another socket."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[str, bool]] = []
+        self._waiting: deque[str] = deque()
+        self.socket: TtsSocket | None = None
+        self.stream_id = ""
+
+    @property
+    def started(self) -> bool:
+        """Whether there was any text."""
+        return bool(self._pieces)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last piece was given."""
+        return self.started and self._pieces[-1][1]
+
+    def add(self, text: str, *, last: bool) -> None:
+        if self.finished:
+            raise LocalProtocolError("text after the last piece of a speech stream")
+        self._pieces.append((text, last))
+        if self.socket is not None:
+            self._waiting.append(text_message(self.stream_id, text, last=last))
+
+    def start(self, socket: TtsSocket, stream_id: str, message: str) -> None:
+        self.socket, self.stream_id = socket, stream_id
+        self._waiting.append(message)
+        self._waiting.extend(text_message(stream_id, text, last=last) for text, last in self._pieces)
+
+    def restart(self) -> None:
+        self.socket = None
+        self._waiting.clear()
+
+    async def push(self) -> None:
+        while self._waiting and self.socket is not None:
+            await self.socket.send(self._waiting.popleft())
+
+
+class _Incoming:
+    """The audio of a stream that nobody has taken yet, at most what Soniox makes of one stream."""
+
+    def __init__(self) -> None:
+        self.bell = asyncio.Event()
+        self.chunks: deque[SpeechChunk] = deque()
+        self.began = False
+        self.over = False
+        self.lost = False
+        self.error: PeerError | None = None
+        self._restarted = False
+        self._bytes = 0
+
+    def add(self, speech: Speech) -> None:
+        self._bytes += len(speech.audio)
+        if self._bytes > MAX_AUDIO_BYTES:
+            self.error = PeerProtocolError(PEER, f"audio: more than {MAX_AUDIO_BYTES} bytes in one stream")
+            return
+        if speech.audio or speech.characters:
+            self.began = True
+            self.chunks.append(SpeechChunk(speech.audio, speech.characters))
+        self.over = self.over or speech.last
+
+    def take(self) -> SpeechChunk:
+        return self.chunks.popleft()
+
+    def fail(self, error: PeerError, *, retry: bool) -> None:
+        if self.over:
+            return
+        if retry and not self.began and not self._restarted:
+            self.lost = True
+        else:
+            self.error = error
+
+    def restart(self) -> None:
+        self.lost = False
+        self._restarted = True

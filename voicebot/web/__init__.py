@@ -1,0 +1,1 @@
+"""The doors: HTTP and WebSocket, to the carrier and to the operator."""

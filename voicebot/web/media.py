@@ -1,0 +1,171 @@
+"""Twilio's WebSocket door: one media stream, from the handshake to its end."""
+
+import asyncio
+from contextlib import suppress
+from typing import override
+
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from voicebot.call.call import Call
+from voicebot.call.inputs import LegClosed
+from voicebot.call.leg import Leg, MediaSocket
+from voicebot.call.registry import Calls
+from voicebot.config import TwilioSettings
+from voicebot.core.events import CarrierEvent, Digit, Ignored, MarkReached, Media, StreamStarted, StreamStopped
+from voicebot.errors import PeerProtocolError, VoicebotError
+from voicebot.metrics import Metrics
+from voicebot.web.twilio import SIGNATURE
+from voicebot.wire import twilio, twiml
+from voicebot.wire.twilio import Signatures
+from voicebot.wire.twiml import Doors
+
+MAX_REASON_BYTES = 123
+"""Most bytes of a close reason, which is UTF-8 (RFC 6455, section 5.5)."""
+
+
+class Refused(VoicebotError):  # noqa: N818 - the word of the log and the metrics
+    """The stream is not taken: `why` is the metric's label, the text the WebSocket's close reason."""
+
+    def __init__(self, why: str, text: str = "") -> None:
+        super().__init__(text or why)
+        self.why = why
+
+
+class _Socket(MediaSocket):
+    """A stream's way back to the carrier."""
+
+    def __init__(self, ws: web.WebSocketResponse) -> None:
+        self._ws = ws
+
+    @override
+    async def send(self, message: str) -> None:
+        # When the carrier is gone, the call hears of it from the reader.
+        with suppress(ConnectionError):
+            await self._ws.send_str(message)
+
+    @override
+    async def close(self) -> None:
+        await self._ws.close()
+
+
+class MediaDoor:
+    """Takes streams that carry a valid signature and the one-time token of their call."""
+
+    def __init__(
+        self, settings: TwilioSettings, doors: Doors, signatures: Signatures | None, calls: Calls, metrics: Metrics
+    ) -> None:
+        self._settings, self._doors, self._signatures = settings, doors, signatures
+        self._calls, self._metrics = calls, metrics
+        self._log = structlog.get_logger()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the route, relative to the public URL."""
+        return [web.get("/twilio/media", self._handle)]
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        signature = request.headers.get(SIGNATURE, "")
+        if self._signatures and not self._signatures.valid_upgrade(self._doors.media, signature):
+            why = "wrong signature" if signature else "no signature"
+            self._count(why)
+            return web.Response(status=403, text=f"{why}: this must be signed for {self._doors.media}\n")
+        ws = web.WebSocketResponse(
+            compress=False, heartbeat=self._settings.ping_s, max_msg_size=self._settings.max_message_bytes
+        )
+        await ws.prepare(request)
+        try:
+            async with asyncio.timeout(self._settings.start_timeout_s):
+                call, leg = await self._admit(ws)
+        except Refused as refusal:
+            return await self._refuse(ws, refusal)
+        except PeerProtocolError as error:
+            return await self._refuse(ws, Refused("malformed message", str(error)))
+        except TimeoutError:
+            return await self._refuse(ws, Refused("no start message in time"))
+        reason = "lost"
+        try:
+            reason = await self._pump(ws, call, leg)
+        finally:
+            leg.finish()
+            await call.put(LegClosed(leg.number, StreamStopped(reason), *leg.losses()))
+            await ws.close()
+        return ws
+
+    async def _admit(self, ws: web.WebSocketResponse) -> tuple[Call, Leg]:
+        """Wait for `start` and let its call claim it; raises Refused or PeerProtocolError."""
+        while True:
+            message = await ws.receive()
+            if message.type is not WSMsgType.TEXT:
+                raise Refused("ended early", "the stream ended before its start message")
+            match event := twilio.read(message.data):
+                case StreamStarted():
+                    break
+                case Ignored():
+                    continue
+                case _:
+                    raise Refused("start expected", f"{type(event).__name__} before the start message")
+        if (event.encoding, event.sample_rate, event.channels) != (
+            twilio.ENCODING,
+            twilio.SAMPLE_RATE,
+            twilio.CHANNELS,
+        ):
+            text = f"media format {event.encoding[:40]} {event.sample_rate} Hz is not audio/x-mulaw 8000 Hz mono"
+            raise Refused("media format", text)
+        call = self._calls.find(event.call_id)
+        if call is None:
+            raise Refused("unknown call", "no call of this CallSid is waiting for a stream")
+        claimed = call.route.claim(event, event.parameters.get(twiml.TOKEN, ""), call.identity.carrier_id)
+        if isinstance(claimed, str):
+            raise Refused(claimed)
+        await call.attach(event, _Socket(ws))
+        return call, claimed
+
+    async def _pump(self, ws: web.WebSocketResponse, call: Call, leg: Leg) -> str:
+        """Pass on what the carrier sends until the stream ends; return why it did."""
+        now = asyncio.get_running_loop().time
+        while True:
+            match event := await self._receive(ws, leg):
+                case Media():
+                    if change := leg.hear(event, now()):
+                        await call.put(change)
+                case Digit() | MarkReached():
+                    await call.put(event)
+                case StreamStopped(reason=reason):
+                    return reason
+                case StreamStarted():
+                    self._count("second start")
+                case Ignored():
+                    pass
+
+    async def _receive(self, ws: web.WebSocketResponse, leg: Leg) -> CarrierEvent:
+        """Return the next event; what cannot be read is counted and passed over, for the call is worth more."""
+        try:
+            message = await ws.receive(timeout=self._settings.silence_timeout_s)
+        except TimeoutError:
+            return StreamStopped("watchdog")
+        match message.type:
+            case WSMsgType.TEXT:
+                try:
+                    return twilio.read(message.data)
+                except PeerProtocolError as error:
+                    self._count("malformed message", stream=leg.stream_id, error=str(error))
+                    return Ignored("malformed")
+            case WSMsgType.BINARY:
+                self._count("binary message", stream=leg.stream_id)
+                return Ignored("binary")
+            case WSMsgType.ERROR:
+                if getattr(message.data, "code", None) == WSCloseCode.MESSAGE_TOO_BIG:
+                    self._count("oversized message", stream=leg.stream_id)
+                return StreamStopped(f"error: {message.data}")
+            case _:
+                return StreamStopped("closed")
+
+    async def _refuse(self, ws: web.WebSocketResponse, refusal: Refused) -> web.WebSocketResponse:
+        self._count(refusal.why, text=str(refusal))
+        reason = str(refusal).encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=reason.encode())
+        return ws
+
+    def _count(self, why: str, **details: str) -> None:
+        self._metrics.refused.labels("media", why).inc()
+        self._log.warning("door.refused", door="media", why=why, **details)

@@ -1,0 +1,129 @@
+"""Twilio's HTTP doors: the voice webhook, what follows a stream or a transfer, and the status callbacks."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from voicebot.call.inputs import CarrierEnded
+from voicebot.call.registry import Busy, Calls
+from voicebot.call.route import DIAL_SUCCEEDED
+from voicebot.config import TwilioSettings
+from voicebot.metrics import Metrics
+from voicebot.wire import twiml
+from voicebot.wire.twilio import Signatures
+from voicebot.wire.twiml import Doors
+
+SIGNATURE = "X-Twilio-Signature"
+FORM = "application/x-www-form-urlencoded"
+ENDED = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+"""Values of CallStatus after which a call is over (Twilio, call resource)."""
+
+type Door = Callable[[Mapping[str, str]], Awaitable[str]]
+
+
+class TwilioDoors:
+    """Every request is a signed form POST; what is not is refused, logged and counted."""
+
+    def __init__(
+        self, settings: TwilioSettings, doors: Doors, signatures: Signatures | None, calls: Calls, metrics: Metrics
+    ) -> None:
+        self._settings, self._doors, self._signatures = settings, doors, signatures
+        self._calls, self._metrics = calls, metrics
+        self._log = structlog.get_logger()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes, relative to the public URL."""
+        doors: Mapping[str, Door] = {
+            "voice": self._voice,
+            "connected": self._connected,
+            "dialed": self._dialed,
+            "stream-status": self._stream_status,
+            "status": self._status,
+        }
+        return [web.post(f"/twilio/{name}", self._guarded(name, door)) for name, door in doors.items()]
+
+    def _guarded(self, name: str, door: Door) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            form = await self._form(request, name)
+            return web.Response(text=await door(form), content_type=twiml.CONTENT_TYPE)
+
+        return handle
+
+    async def _form(self, request: web.Request, door: str) -> Mapping[str, str]:
+        """Read the form and check who sent it; raises the HTTP answer when it is not Twilio."""
+        posted = await self._posted(request, door)
+        url = self._doors.at(door) + (
+            f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
+        )
+        signature = request.headers.get(SIGNATURE, "")
+        if self._signatures and not self._signatures.valid_request(url, posted, signature):
+            why = "wrong signature" if signature else "no signature"
+            text = f"{why}: this must be signed for {url} with the account's auth token\n"
+            raise self._refused(door, why, web.HTTPForbidden(text=text))
+        form = {name: str(value) for name, value in posted.items()}
+        if self._settings.account_sid and form.get("AccountSid") != self._settings.account_sid:
+            raise self._refused(door, "wrong account", web.HTTPForbidden(text="another account's request\n"))
+        if not form.get("CallSid"):
+            raise self._refused(door, "no CallSid", web.HTTPBadRequest(text="the form has no CallSid\n"))
+        return form
+
+    async def _posted(self, request: web.Request, door: str) -> Mapping[str, Any]:
+        if request.content_type != FORM:
+            raise self._refused(door, "not a form", web.HTTPBadRequest(text=f"only {FORM} is taken here\n"))
+        try:
+            return await request.post()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise self._refused(door, "too large", error) from None
+        except (ValueError, LookupError) as error:  # not of the charset that it names, or of one that nobody knows
+            raise self._refused(door, "not a form", web.HTTPBadRequest(text=f"not a form: {error}\n")) from None
+
+    def _refused(self, door: str, why: str, answer: web.HTTPException) -> web.HTTPException:
+        self._metrics.refused.labels(door, why).inc()
+        self._log.warning("door.refused", door=door, why=why, status=answer.status)
+        return answer
+
+    async def _voice(self, form: Mapping[str, str]) -> str:
+        try:
+            return self._calls.open(form).route.answer()
+        except Busy as busy:
+            self._metrics.refused.labels("voice", "busy").inc()
+            self._log.warning("door.refused", door="voice", why="busy", calls=len(self._calls))
+            return twiml.refuse(str(busy))
+
+    async def _connected(self, form: Mapping[str, str]) -> str:
+        call = self._calls.find(form["CallSid"])
+        if call is None:
+            return twiml.hangup()
+        if form.get("CallStatus") in ENDED:
+            await call.put(CarrierEnded(form["CallStatus"]))
+            return twiml.nothing()
+        return await call.route.what_follows()
+
+    async def _dialed(self, form: Mapping[str, str]) -> str:
+        call = self._calls.find(form["CallSid"])
+        if call is None:
+            return twiml.hangup()
+        status = form.get("DialCallStatus", "failed")
+        if form.get("CallStatus") in ENDED and status not in DIAL_SUCCEEDED:
+            # The caller did not wait: there is nobody to come back to the bot.
+            await call.put(CarrierEnded(form["CallStatus"]))
+            return twiml.nothing()
+        return await call.route.dialed(status)
+
+    async def _stream_status(self, form: Mapping[str, str]) -> str:
+        """Only here does Twilio say why a stream could not be opened (TwiML Stream, status callback)."""
+        event, error = form.get("StreamEvent", ""), form.get("StreamError", "")
+        log = self._log.bind(call=form["CallSid"], stream=form.get("StreamSid", ""))
+        if error:
+            log.error("door.stream_error", error=error)
+        else:
+            log.debug("door.stream_status", status=event)
+        return twiml.nothing()
+
+    async def _status(self, form: Mapping[str, str]) -> str:
+        status = form.get("CallStatus", "")
+        if status in ENDED and (call := self._calls.find(form["CallSid"])):
+            await call.put(CarrierEnded(status))
+        return twiml.nothing()

@@ -1,0 +1,118 @@
+"""The TwiML documents that we serve."""
+
+from dataclasses import dataclass
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+from twilio.twiml.voice_response import Connect, Dial, Start, Stream, VoiceResponse
+
+from voicebot.core.actions import Transfer
+
+TOKEN = "token"  # noqa: S105 - the parameter's name, not a secret
+CONTENT_TYPE = "text/xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Our public URLs; `origin` looks like ``https://voice.example.com`` or has a path below it."""
+
+    origin: str
+
+    @property
+    def media(self) -> str:
+        """The WebSocket door, as Twilio is told and as it signs it."""
+        return self.origin.replace("http", "ws", 1) + "/twilio/media"
+
+    def at(self, path: str) -> str:
+        """Return the public URL of one of Twilio's HTTP doors, for example ``connected``."""
+        return f"{self.origin}/twilio/{path}"
+
+
+def connect(doors: Doors, token: str, *, digits: str = "") -> str:
+    """Open a two-way stream; what follows it is asked for at ``connected``. `digits` are pressed first."""
+    response = VoiceResponse()
+    if digits:
+        response.play(digits=digits)
+    connection = Connect(action=doors.at("connected"), method="POST")
+    connection.append(_stream(doors, token))
+    response.append(connection)
+    # Only reached when the action could not be fetched.
+    response.hangup()
+    return str(response)
+
+
+def start(
+    doors: Doors, token: str, *, track: Literal["inbound_track", "outbound_track", "both_tracks"], then: str
+) -> str:
+    """Open a one-way stream beside the call, which goes on with the verbs of `then` (TwiML without its root)."""
+    response = VoiceResponse()
+    beginning = Start()
+    beginning.append(_stream(doors, token, track=track))
+    response.append(beginning)
+    root = ET.fromstring(str(response))  # noqa: S314 - our own document
+    root.extend(_verbs(then))
+    return '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(root, encoding="unicode")
+
+
+def check_verbs(verbs: str) -> None:
+    """Raise ValueError unless `verbs` are TwiML verbs as `start` takes them."""
+    try:
+        _verbs(verbs)
+    except ET.ParseError as error:
+        raise ValueError(f"is not well-formed XML: {error}") from None
+
+
+def dial(doors: Doors, transfer: Transfer) -> str:
+    """Connect the caller to somebody else; how that went is told at ``dialed``."""
+    response = VoiceResponse()
+    options = {"caller_id": transfer.caller_id} if transfer.caller_id else {}
+    verb = Dial(action=doors.at("dialed"), method="POST", timeout=transfer.timeout, **options)
+    scheme, _, rest = transfer.to.partition(":")
+    match scheme:
+        case "sip" | "sips":
+            verb.sip(transfer.to)
+        case "client":
+            verb.client(rest)
+        case _:
+            verb.number(transfer.to)
+    response.append(verb)
+    return str(response)
+
+
+def redirect(url: str) -> str:
+    """Hand the call to the TwiML behind `url`."""
+    response = VoiceResponse()
+    response.redirect(url, method="POST")
+    return str(response)
+
+
+def hangup() -> str:
+    """End the call."""
+    response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def nothing() -> str:
+    """Go on with what the document before said."""
+    return str(VoiceResponse())
+
+
+def refuse(text: str) -> str:
+    """Say why the call cannot be taken, and end it."""
+    response = VoiceResponse()
+    response.say(text)
+    response.hangup()
+    return str(response)
+
+
+def _verbs(verbs: str) -> ET.Element:
+    return ET.fromstring(f"<Response>{verbs}</Response>")  # noqa: S314 - the operator's own setting
+
+
+def _stream(doors: Doors, token: str, **attributes: str) -> Stream:
+    stream = Stream(
+        url=doors.media, status_callback=doors.at("stream-status"), status_callback_method="POST", **attributes
+    )
+    stream.parameter(name=TOKEN, value=token)
+    return stream

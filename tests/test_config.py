@@ -169,6 +169,17 @@ def test_merge_lays_branch_over_branch():
     assert base == {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
 
 
+def test_a_number_translates_in_another_way_than_the_default(toml):
+    toml(
+        '[default.stt.translation]\ntype = "one_way"\ntarget_language = "es"\n'
+        '[numbers."+15550100".stt.translation]\ntype = "two_way"\nlanguage_a = "en"\nlanguage_b = "de"\n'
+        '[numbers."+15550101".stt.translation]\ntarget_language = "fr"\n'
+    )
+    settings = load()
+    assert settings.number("+15550100").stt.translation.language_b == "de"
+    assert settings.number("+15550101").stt.translation.target_language == "fr"
+
+
 def test_configure_changes_what_it_names():
     default = load().default
     changed = default.changed_by(Configure(language_hints=("de",), voice="Maya", speed=1.2))

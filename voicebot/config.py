@@ -267,7 +267,7 @@ class Settings(BaseSettings):
         differences = self.numbers.get(number)
         if not differences:
             return self.default
-        return NumberSettings.model_validate(merge(_plain(self.default), differences))
+        return NumberSettings.model_validate(merge(self.default.model_dump(), differences))
 
     @classmethod
     @override
@@ -358,16 +358,15 @@ def variables(section: type[Any] = Settings, prefix: str = PREFIX) -> Iterator[t
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with `changes` laid over it, branch by branch."""
+    """Return `base` with `changes` laid over it, branch by branch; a branch of another `type` replaces the one below."""
     merged = dict(base)
     for key, value in changes.items():
-        below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        match merged.get(key), value:
+            case dict(below), dict(above) if below.get("type") == above.get("type", below.get("type")):
+                merged[key] = merge(below, above)
+            case _:
+                merged[key] = value
     return merged
-
-
-def _plain(section: NumberSettings) -> dict[str, Any]:
-    return section.model_dump(mode="python")
 
 
 def _check_numbers(settings: Settings) -> None:

@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _demo(console: Console, out: Path) -> int:
     spoken = clips(CLIPS)
     console.print(
-        Text("voicebot demo: a phone, a recogniser, an application and the service, all on this machine\n", "bold")
+        Text("voicebot demo: a phone, a recogniser, an application and the service, all on this machine\n", "bold"),
+        soft_wrap=True,
     )
     turns: list[Turn] = []
     latencies: list[live.Latency] = []
@@ -68,7 +69,8 @@ async def _demo(console: Console, out: Path) -> int:
                 await service.calls.wait_empty()
     wrong = _summary(console, spoken, turns, latencies, report)
     _write(out / "call.json", spoken, turns, latencies, report)
-    console.print(f"  recording: {out / 'call.wav'} (left the caller, right the bot)   report: {out / 'call.json'}\n")
+    where = f"  recording: {out / 'call.wav'} (left the caller, right the bot)   report: {out / 'call.json'}\n"
+    console.print(where, soft_wrap=True)
     for fault in wrong:
         console.print(Text(f"  failed: {fault}", "bold red"))
     return int(bool(wrong))

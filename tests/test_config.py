@@ -382,3 +382,14 @@ def test_every_variable_is_known_once_and_told_what_for():
     names = [name for name, _, _ in variables()]
     assert len(names) == len(set(names))
     assert {"VOICEBOT_PORT", "VOICEBOT_SONIOX__API_KEY", "VOICEBOT_DEFAULT__TURNS"} <= set(names)
+
+
+def test_settings_made_from_values_read_nothing_else(toml, monkeypatch):
+    """So the demo is the same on every machine, whatever is set up there for real calls."""
+    toml('[numbers."+15550100"]\nmode = "transcribe"\n')
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "AC1")
+    monkeypatch.setenv("VOICEBOT_DEFAULT__TURNS__NO_INPUT_MS", "1")
+    assert Settings.model_validate({"port": 0}) == Settings(port=0)
+    assert (Settings().twilio.account_sid, Settings().numbers) == ("", {})
+    assert Settings().default.turns.no_input_ms != 1
+    assert load().twilio.account_sid == "AC1"

@@ -227,17 +227,8 @@ class NumberSettings(Section):
         return self.model_copy(update={"voice": voice, "stt": stt})
 
 
-class Settings(BaseSettings):
-    """The whole tree."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter=NESTED,
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
+class Settings(Section):
+    """The whole tree; made from values alone it reads nothing, `load` reads the environment and the file."""
 
     host: str = "0.0.0.0"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
@@ -268,6 +259,12 @@ class Settings(BaseSettings):
         if not differences:
             return self.default
         return NumberSettings.model_validate(merge(self.default.model_dump(), differences))
+
+
+class _Read(Settings, BaseSettings):
+    """The tree as the environment and the file have it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=NESTED)
 
     @classmethod
     @override
@@ -332,7 +329,7 @@ def config_file() -> Path | None:
 def load(**overrides: Any) -> Settings:
     """Read the settings once; raises ConfigurationError with one line per fault, never with a value."""
     try:
-        settings = Settings(**overrides)
+        settings = _Read(**overrides)
     except ValidationError as error:
         raise ConfigurationError("\n".join(_faults(error))) from None
     except OSError as error:

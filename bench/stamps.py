@@ -49,14 +49,15 @@ def read(audio: bytes, offset: int = 0) -> Stamp | None:
 
 
 def rests(*, speech: bool, seed: int = 1) -> tuple[bytes, ...]:
-    """Return the base64 of what follows the stamp: noise as loud as speech, or that of a quiet line."""
+    """Return the base64 of what follows the stamp: noise that rises and falls as speech does, or that of a quiet line."""
     chance = random.Random(seed)
-    level = _SPEECH_LEVEL if speech else _LINE_LEVEL
+    syllables = (_SPEECH_LEVEL, _SPEECH_LEVEL // 8) if speech else (_LINE_LEVEL, _LINE_LEVEL)
     return tuple(
         binascii.b2a_base64(
             bytes(_mulaw(round(chance.uniform(-level, level))) for _ in range(_REST_BYTES)), newline=False
         )
-        for _ in range(VARIANTS)
+        for level in syllables
+        for _ in range(VARIANTS // 2)
     )
 
 

@@ -105,7 +105,7 @@ class Application:
         reply = (replies.pop(0) if len(replies) > 1 else replies[0]) if replies else {}
         self.received.add(event)
         if callable(reply):
-            reply = reply(event)
+            reply = reply(event, request) if len(inspect.signature(reply).parameters) > 1 else reply(event)
             if inspect.isawaitable(reply):
                 reply = await reply
         return reply if isinstance(reply, web.StreamResponse) else web.json_response(reply)
@@ -279,7 +279,7 @@ class House:
 async def _application(application):
     app = web.Application()
     app.router.add_post("/hook", application.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -17,6 +17,7 @@ COMMANDS = {
     "schema": "schema",
     "secret": "secret",
     "transcribe": "transcribe",
+    "replay": "replay",
 }
 LOCAL = {"soniox": "local_soniox", "call": "local_call", "app": "local_app"}
 LOCAL_HELP = "Stand-ins that run on this machine: Soniox, the phone, and an application."

@@ -18,6 +18,7 @@ from voicebot.courier import Courier, open_session
 from voicebot.errors import ConfigurationError
 from voicebot.live import Live
 from voicebot.metrics import Metrics
+from voicebot.recorder import Recorder
 from voicebot.store import Store
 from voicebot.tts import Voices
 from voicebot.web.health import HealthDoors
@@ -45,7 +46,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     """
     check(settings)
     with _listen(settings.host, settings.port) as listening:
-        live, metrics = Live(settings.limits.watcher_queue), Metrics()
+        live, metrics, recorder = Live(settings.limits.watcher_queue), Metrics(), Recorder(settings.record)
         async with (
             Store.open(settings.store) as store,
             open_session(settings.webhook) as session,
@@ -60,10 +61,13 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 store=store,
                 live=live,
                 metrics=metrics,
+                recorder=recorder,
             )
             calls = Calls(rooms)
             async with asyncio.TaskGroup() as group:
-                workers = [group.create_task(worker()) for worker in (store.run, rooms.voices.run, calls.run)]
+                workers = [
+                    group.create_task(worker()) for worker in (store.run, rooms.voices.run, calls.run, recorder.run)
+                ]
                 runner = web.AppRunner(_application(rooms, calls), access_log=None, shutdown_timeout=1)
                 await runner.setup()
                 try:
@@ -73,6 +77,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                     await calls.end_all()
                     await runner.cleanup()
                     await store.close()
+                    await recorder.close()
                     for worker in workers:
                         worker.cancel()
 

@@ -47,6 +47,40 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnOffered:
+    """The words of a turn are settled and were told to the application, its end is not sure yet."""
+
+    call: str
+    turn: Turn
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTakenBack:
+    """The caller went on after a provisional turn."""
+
+    call: str
+    number: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overheard:
+    """Words that ask for no answer: a sign of listening (`backchannel`), or the bot's own voice (`echo`)."""
+
+    call: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotResumed:
+    """What stopped the bot was no speech; it goes on."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
 class DigitPressed:
     """The caller pressed a key; which one is not said before redaction exists."""
 
@@ -134,6 +168,10 @@ type LiveEvent = (
     | StreamOpened
     | Partial
     | TurnEnded
+    | TurnOffered
+    | TurnTakenBack
+    | Overheard
+    | BotResumed
     | DigitPressed
     | WebhookAttempt
     | ReplyTaken

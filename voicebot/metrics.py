@@ -15,6 +15,13 @@ class Metrics:
         self.refused = Counter("voicebot_refused", "Requests and streams refused", ["door", "why"], registry=registry)
         self.turns = Counter("voicebot_turns", "Turns completed", ["reason"], registry=registry)
         self.barge_ins = Counter("voicebot_barge_ins", "Barge-ins", ["cause"], registry=registry)
+        self.false_barge_ins = Counter(
+            "voicebot_false_barge_ins", "Barge-ins that came to nothing: the bot went on", registry=registry
+        )
+        self.provisional_turns = Counter(
+            "voicebot_provisional_turns", "Provisional turns offered, confirmed, retracted", ["step"], registry=registry
+        )
+        self.asides = Counter("voicebot_asides", "Words that are no turn", ["kind"], registry=registry)
         self.replies_failed = Counter("voicebot_replies_failed", "Replies not got", ["reason"], registry=registry)
         self.audio_dropped = Counter("voicebot_audio_dropped_ms", "Caller audio dropped, ms", registry=registry)
         self.frames_out_of_order = Counter(
@@ -24,7 +31,7 @@ class Metrics:
         self.speech_failed = Counter("voicebot_speech_failed", "Utterances not spoken", registry=registry)
         self.turn_latency = Histogram(
             "voicebot_turn_latency_seconds",
-            "Parts of a turn",
+            "Steps of a turn since the end of speech",
             ["part"],
             buckets=LATENCY_BUCKETS,
             registry=registry,

@@ -20,7 +20,7 @@ async def test_every_turn_comes_through_and_is_shown(tmp_path):
         shown, errors = (part.decode() for part in await process.communicate())
     assert process.returncode == 0, shown + errors
     assert errors == ""
-    for wanted in ("turn.completed → 200", "go forward ten meters", "silence heard", "word error rate", "3 of 3"):
+    for wanted in ("turn.completed → 200", "go forward ten meters", "audio heard", "word error rate", "3 of 3"):
         assert wanted.lower() in shown.lower(), wanted
     partials = [line for line in shown.splitlines() if line.endswith("…")]
     assert len(partials) > len("three turns"), "words grow before a turn is complete"

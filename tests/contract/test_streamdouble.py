@@ -96,7 +96,7 @@ async def test_a_conversation(house):
     async with signing(h) as url:
         result = await place(h, url, spoken(), Wait(1.0), WaitFor("audio", 10), WaitFor("quiet", 10), Wait(0.3))
     assert result.audio_duration_s == pytest.approx(len("Well, hello.") * 0.06, abs=0.03)
-    assert len(result.marks_echoed) == len(result.marks_received) == 1
+    assert len(result.marks_echoed) == len(result.marks_received) == 2  # behind its beginning, and its end
     assert result.clears_received == 0
     [turn] = h.app.of("turn.completed")
     assert turn["data"]["turn"]["text"] == "hello there"

@@ -11,11 +11,15 @@ from voicebot.core.events import (
     BargeIn,
     DigitsCompleted,
     NoInput,
+    NotATurn,
+    ResumeSpeech,
     Tick,
     Turn,
     TurnCompleted,
     TurnEffect,
     TurnInput,
+    TurnProvisional,
+    TurnRetracted,
 )
 from voicebot.core.turns import TurnPolicy, TurnState, step, wake_at
 
@@ -27,12 +31,21 @@ EPOCH = 1_000.0
 """The machine's clock does not start at 0."""
 
 
-def describe(effect: TurnEffect) -> str:
+def describe(effect: TurnEffect) -> str:  # noqa: PLR0911 - one arm per effect
     match effect:
         case AskFinalize():
             return "finalize"
-        case TurnCompleted(Turn(number=number, text=text, reason=reason, digits=digits)):
-            return f"turn {number} {reason}: {text}" + (f" + {digits}" if digits else "")
+        case TurnCompleted(turn, revision, confirms):
+            version = " (confirmed)" if confirms else f" (version {revision})" if revision > 1 else ""
+            return f"turn {turn.number} {turn.reason}: {content(turn)}{version}"
+        case TurnProvisional(turn, revision):
+            return f"turn {turn.number}.{revision} ahead: {content(turn)}"
+        case TurnRetracted(number, revision, text):
+            return f"turn {number}.{revision} taken back: {text}"
+        case NotATurn(kind, text):
+            return f"{kind}: {text}"
+        case ResumeSpeech():
+            return "resume"
         case DigitsCompleted(digits, reason):
             return f"digits {reason}: {digits}"
         case BargeIn(cause):
@@ -41,12 +54,18 @@ def describe(effect: TurnEffect) -> str:
             return f"no input {count}"
 
 
+def content(turn: Turn) -> str:
+    """The words, the keys behind a plus, and what was read from both behind an equals sign."""
+    keys = f" + {turn.digits}" if turn.digits else ""
+    return turn.text + keys + (f" = {turn.entry.value}" if turn.entry else "")
+
+
 @pytest.fixture
 def play() -> Play:
     """Play (ms, event) pairs to a machine that is woken when it asks for it; return (ms, effect) pairs."""
 
     def run(script: Script, policy: TurnPolicy | None = None, until: int = 30_000) -> Log:
-        state = TurnState(policy=policy or TurnPolicy())
+        state = TurnState(policy=policy or TurnPolicy(), languages=("en",))
         log: Log = []
 
         def take(state: TurnState, event: TurnInput, now: float) -> TurnState:

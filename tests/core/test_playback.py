@@ -196,6 +196,112 @@ def test_heard_text(characters, heard_ms, length_ms, heard):
     assert heard_text("abcd", characters, heard_ms, length_ms) == heard
 
 
+# --- the beginning ---------------------------------------------------------------------------------
+
+
+def test_the_mark_behind_the_first_audio_says_that_it_is_being_heard():
+    playback = Playback()
+    first = playback.begin("one", interruptible=True)
+    assert not playback.has_sound(first)
+    playback.sent(first, 20, (), 0.0)
+    second = playback.begin("two", interruptible=True)
+    assert playback.has_sound(first)
+    assert not playback.has_sound(second)
+    assert playback.begun(playback.beginning(first)) == first
+    assert playback.begun(playback.beginning(second)) == second
+    assert playback.begun(playback.beginning(first)) == first, "asking changes nothing"
+
+
+def test_a_beginning_is_no_end_and_an_end_no_beginning():
+    playback = Playback()
+    number, mark = say(playback, "one", 300, 0.0)
+    assert playback.reached(playback.beginning(number)) == ()
+    assert playback.speaking
+    assert playback.begun(mark) is None
+    assert [spoken.utterance for spoken in playback.reached(mark)] == [number]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "",
+        "begun",
+        ":",
+        "1:1",
+        "1::begun",
+        "1:2:begun",
+        "2:1:begun",
+        "1:1:begun:1",
+        "1:1:Begun",
+        " 1:1:begun",
+        "1:¹:begun",
+    ],
+)
+def test_marks_that_tell_no_beginning(mark):
+    playback = Playback()
+    say(playback, "one", 300, 0.0)
+    assert playback.begun(mark) is None
+
+
+def test_the_beginning_of_cleared_audio_says_nothing():
+    """The carrier echoes the marks of what it was told to throw away, too."""
+    playback = Playback()
+    number, _ = say(playback, "one", 300, 0.0)
+    old = playback.beginning(number)
+    playback.clear(0.1)
+    assert playback.begun(old) is None
+    again, _ = say(playback, "one", 300, 0.1)
+    assert playback.begun(old) is None
+    assert playback.begun(playback.beginning(again)) == again
+
+
+# --- a carrier that does not say when --------------------------------------------------------------
+
+
+def test_speech_counts_as_heard_some_time_after_it_should_have_been():
+    playback = Playback()
+    assert playback.overdue_at(5.0) is None
+    first, _ = say(playback, "one", 1_000, 10.0)
+    second, _ = say(playback, "two", 500, 10.2)
+    assert playback.overdue_at(5.0) == pytest.approx(16.5)
+    assert playback.overdue(16.4, 5.0) == ()
+    assert playback.speaking
+    assert [(each.utterance, each.heard, each.interrupted) for each in playback.overdue(16.5, 5.0)] == [
+        (first, "one", False),
+        (second, "two", False),
+    ]
+    assert not playback.speaking
+    assert playback.overdue_at(5.0) is None
+    assert playback.overdue(99.0, 5.0) == ()
+
+
+def test_nothing_is_overdue_while_something_is_still_being_sent():
+    """Its end is not known: the pause may be the application's, or the synthesiser's."""
+    playback = Playback()
+    say(playback, "one", 300, 10.0)
+    number = playback.begin("two", interruptible=True)
+    assert playback.overdue_at(5.0) is None
+    playback.sent(number, 100, (), 10.0)
+    assert playback.overdue(99.0, 5.0) == ()
+    playback.complete(number)
+    assert playback.overdue_at(5.0) == pytest.approx(15.4)
+
+
+def test_a_late_mark_of_what_was_overdue_says_nothing():
+    playback = Playback()
+    _, mark = say(playback, "one", 300, 0.0)
+    assert len(playback.overdue(99.0, 5.0)) == 1
+    assert playback.reached(mark) == ()
+
+
+def test_one_mark_moves_nothing_of_the_time_of_the_others():
+    playback = Playback()
+    _, mark = say(playback, "one", 1_000, 10.0)
+    say(playback, "two", 1_000, 10.0)
+    playback.reached(mark)
+    assert playback.overdue_at(5.0) == pytest.approx(17.0)
+
+
 OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("begin"), st.text("ab c.", max_size=8)),

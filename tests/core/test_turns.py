@@ -31,6 +31,9 @@ def maybe(*texts):
     return Heard(tentative=tuple(Token(text) for text in texts))
 
 
+# Tentative, asked for at 1,000, settled by the answer.
+HELLO = [(0, START), (400, maybe("hello")), (900, STOP), (1_020, said("hello")), (1_020, FIN)]
+
 ENDPOINTS = [
     pytest.param(
         [(0, START), (400, maybe("he")), (900, STOP), (950, said("hello")), (960, END)],
@@ -95,19 +98,34 @@ FINALIZES = [
         id="end before fin, one turn",
     ),
     pytest.param(
-        [(0, START), (400, maybe("hello")), (900, STOP), (1_020, said("hello")), (1_020, FIN), (1_500, END)],
+        [*HELLO, (1_500, END)],
         [(1_000, "finalize"), (1_500, "turn 1 endpoint: hello")],
         id="end after fin, one turn",
     ),
     pytest.param(
-        [(0, START), (400, maybe("hello")), (900, STOP), (1_020, said("hello")), (1_020, FIN), (2_400, END)],
+        [*HELLO, (2_400, END)],
         [(1_000, "finalize"), (2_300, "turn 1 finalize: hello")],
         id="end after the commit, one turn",
     ),
     pytest.param(
+        [*HELLO, (2_350, said(" again")), (4_300, FIN)],
+        [
+            (1_000, "finalize"),
+            (2_300, "turn 1 finalize: hello"),
+            (4_250, "finalize"),
+            (5_550, "turn 2 finalize: again"),
+        ],
+        id="a final that comes late, after the commit, is the next turn",
+    ),
+    pytest.param(
+        [*HELLO, (2_350, said(".")), (4_300, FIN)],
+        [(1_000, "finalize"), (2_300, "turn 1 finalize: hello"), (4_250, "finalize")],
+        id="punctuation that comes late is no turn",
+    ),
+    pytest.param(
         [(0, START), (900, STOP), (1_080, said("Yes.")), (1_080, FIN)],
         [(1_000, "finalize"), (2_300, "turn 1 finalize: Yes.")],
-        id="a short answer that comes with the fin alone",
+        id="a short answer after finalize, that comes with the fin alone",
     ),
     pytest.param(
         [(0, START), (900, STOP), (1_080, FIN)],
@@ -328,7 +346,13 @@ def test_a_turn_carries_its_tokens_times_and_translation():
     assert effects == ()
     state, effects = step(state, Heard(tokens[3:]), 1.1)
     state, effects = step(state, Endpoint(), 1.2)
-    assert effects == (TurnCompleted(Turn(1, "Guten Tag", "endpoint", tokens, "", "Good day", 600, 960)),)
+    assert effects == (
+        TurnCompleted(
+            Turn(
+                1, "Guten Tag", "endpoint", tokens, translation="Good day", settled_at=1.0, started_ms=600, ended_ms=960
+            )
+        ),
+    )
 
 
 def test_a_translation_alone_is_no_turn(play):

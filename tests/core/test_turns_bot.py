@@ -89,6 +89,12 @@ BARGE_INS = [
         id="the next utterance may be interrupted",
     ),
     pytest.param(
+        {},
+        [(0, BOT), (500, START), (700, BOT)],
+        [(750, "barge-in by speech")],
+        id="its next sentence gives it no new time",
+    ),
+    pytest.param(
         {}, [(0, BOT), (10, HungUp()), (20, BOT), (30, START), (40, maybe("no"))], [], id="not after a hang-up"
     ),
     pytest.param(

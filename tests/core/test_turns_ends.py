@@ -29,6 +29,50 @@ def maybe(*texts):
     return Heard(tentative=tuple(Token(text) for text in texts))
 
 
+PATIENT = [
+    pytest.param(
+        [(0, START), (100, said("la")), (700, STOP), (900, END)],
+        [(800, "finalize"), (1_700, "turn 1 endpoint: la")],
+        id="an endpoint waits for enough silence",
+    ),
+    pytest.param(
+        [(0, START), (100, said("la")), (700, STOP), (1_800, END)],
+        [(800, "finalize"), (1_800, "turn 1 endpoint: la")],
+        id="one behind enough silence counts at once",
+    ),
+    pytest.param(
+        [
+            (0, START),
+            (100, said("la")),
+            (700, STOP),
+            (850, FIN),
+            (900, END),
+            (1_000, START),
+            (1_200, said(" li")),
+            (1_500, STOP),
+        ],
+        [(800, "finalize"), (1_600, "finalize")],
+        id="the caller goes on and the endpoint is taken back",
+    ),
+    pytest.param(
+        [(0, START), (100, said("la")), (900, END), (1_000, said(" li")), (1_600, END)],
+        [(2_800, "turn 1 endpoint: la li")],
+        id="in noise it waits for words to stay away",
+    ),
+    pytest.param(
+        [(0, START), (100, said("la")), (700, STOP), (900, END), (1_000, HungUp()), (1_010, Finished())],
+        [(800, "finalize"), (1_010, "turn 1 hangup: la")],
+        id="nobody waits on behind a hang-up",
+    ),
+]
+
+
+@pytest.mark.parametrize(("script", "effects"), PATIENT)
+def test_an_endpoint_may_need_silence(play, script, effects):
+    policy = TurnPolicy(endpoint_after_ms=1_200, commit_after_ms=5_000)
+    assert play(script, policy, until=3_000) == effects
+
+
 LIMITS = [
     pytest.param(
         [

@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +19,8 @@ from voicebot.core.events import (
     Tick,
     Token,
     TurnCompleted,
+    TurnProvisional,
+    TurnRetracted,
 )
 from voicebot.core.turns import TurnPolicy, TurnState, step, wake_at
 
@@ -38,6 +40,7 @@ class World:
     endpoint_ms: int | None
     latency_ms: int
     answer_ms: int
+    policy: TurnPolicy = POLICY
     agenda: list[tuple[float, int, object]] = field(default_factory=list)
     order: itertools.count = field(default_factory=itertools.count)
     words: list[tuple[float, str]] = field(default_factory=list)
@@ -45,6 +48,7 @@ class World:
     settled: float = 0
     turns: list[str] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
+    told: list[TurnProvisional | TurnRetracted | TurnCompleted] = field(default_factory=list)
 
     def at(self, ms, event):
         heapq.heappush(self.agenda, (ms, next(self.order), event))
@@ -100,7 +104,7 @@ class World:
             end += 20_000
         else:
             end = min(end, hang_up_ms)
-        state = TurnState(policy=POLICY)
+        state = TurnState(policy=self.policy)
         while self.agenda or wake_at(state) is not None:
             wake = wake_at(state)
             due = self.agenda[0][0] if self.agenda else float("inf")
@@ -126,6 +130,9 @@ class World:
                     self.at(now + self.answer_ms, ("answer", now))
                 case TurnCompleted(turn):
                     self.turns.append(turn.text)
+                    self.told.append(effect)
+                case TurnProvisional() | TurnRetracted():
+                    self.told.append(effect)
         return state
 
 
@@ -144,6 +151,7 @@ def listener(world):
     return [" ".join(turn) for turn in turns]
 
 
+LISTS = ("agenda", "words", "spans", "turns", "asked", "told")
 WORLDS = st.builds(
     World,
     segments=st.lists(st.tuples(st.sampled_from(PAUSES_MS), st.integers(1, 4)), min_size=1, max_size=8),
@@ -181,3 +189,55 @@ def test_a_hang_up_keeps_every_word_that_was_said(world, hang_up_ms):
     end = min(hang_up_ms, world.spans[-1][1])
     said = [text.strip() for at, text in world.words if at <= end]
     assert " ".join(world.turns).split() == said
+
+
+def versions(told):
+    """Yield (turn, revision, its words, what became of it) of everything that the application was told."""
+    for effect, following in itertools.zip_longest(told, told[1:]):
+        match effect:
+            case TurnProvisional(turn, revision):
+                if isinstance(following, TurnRetracted):
+                    assert (following.number, following.revision, following.text) == (turn.number, revision, turn.text)
+                    yield turn.number, revision, turn.text, "retracted"
+                else:
+                    assert isinstance(following, TurnCompleted)
+                    assert following.confirms
+                    assert (following.turn.number, following.revision) == (turn.number, revision)
+                    assert following.turn.text == turn.text
+            case TurnCompleted(turn, revision):
+                yield turn.number, revision, turn.text, "stands"
+            case _:
+                pass
+
+
+@settings(max_examples=150, deadline=None)
+@given(world=WORLDS, hang_up_ms=st.one_of(st.none(), st.integers(1_000, 15_000)))
+def test_a_head_start_changes_no_turn(world, hang_up_ms):
+    """The same turns at the same place; each version that was told early stands, or is taken back before the next."""
+    early = replace(world, policy=replace(POLICY, provisional=True), **{name: [] for name in LISTS})
+    early.order, early.settled = itertools.count(), 0
+    world.run(hang_up_ms)
+    early.run(hang_up_ms)
+    assert early.turns == world.turns
+    assert early.asked == world.asked, "it costs the recogniser nothing"
+    told = list(versions(early.told))
+    assert [text for *_, text, fate in told if fate == "stands"] == world.turns
+    assert sum(isinstance(each, TurnProvisional) for each in early.told) <= len(world.spans), "once per pause"
+    for _, of_turn in itertools.groupby(told, key=lambda version: version[0]):
+        _, revisions, texts, fates = zip(*of_turn, strict=True)
+        assert revisions == tuple(range(1, len(revisions) + 1))
+        assert [fate for fate in fates if fate != "retracted"] == (["stands"] if fates[-1] == "stands" else [])
+        for shorter, longer in itertools.pairwise(texts):
+            assert longer.startswith(shorter), "who goes on says more"
+
+
+@settings(max_examples=100, deadline=None)
+@given(world=WORLDS)
+def test_the_head_start_is_the_answer_to_finalize(world):
+    """Wherever the words are settled before the endpoint, or before patience ends, the application knows them then."""
+    early = replace(world, policy=replace(POLICY, provisional=True))
+    early.run()
+    if early.ear == "good" and early.endpoint_ms is None:
+        # An answer that comes when the caller speaks again settles nothing that could be told.
+        assert len(early.turns) <= sum(isinstance(each, TurnProvisional) for each in early.told) <= len(early.asked)
+        assert all(each.confirms for each in early.told if isinstance(each, TurnCompleted))

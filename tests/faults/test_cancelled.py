@@ -1,8 +1,11 @@
 """A call whose task is cancelled, at whatever step: nothing of it stays behind, and other calls do not notice."""
 
 import asyncio
+import json
+import random
 
 import pytest
+from aiohttp import web
 
 from voicebot import live
 from voicebot.local.phone.scenario import Dtmf, Wait
@@ -104,6 +107,82 @@ async def test_at_the_steps_behind_its_events(house, moment, count):
     await good.hang_up()
     await h.empty()
     assert h.app.of("call.ended", good.sid)[0]["data"]["reason"] == "caller_hangup"
+
+
+AFTER_A_SECOND = {"provisional": True, "finalize_after_ms": 200, "commit_after_ms": 1_000}
+# At six times the pace of speech: told once silent for a second, taken back by more words, told again.
+SECOND_THOUGHTS = [{"at_ms": 600, "partial": " one"}, {"at_ms": 9_600, "final": " one", "partial": " two"}]
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize(
+    ("moment", "nth"),
+    [
+        pytest.param(live.TurnOffered, 1, id="a turn is told that is not sure"),
+        pytest.param(live.ReplyTaken, 2, id="its reply is held"),
+        pytest.param(live.TurnTakenBack, 1, id="it is taken back"),
+        pytest.param(live.TurnEnded, 1, id="it stands"),
+    ],
+)
+async def test_at_the_steps_of_a_head_start(house, moment, nth, count):
+    h = await house(SECOND_THOUGHTS, default={"turns": AFTER_A_SECOND})
+    h.app.on("turn.provisional", {"actions": [SAY]})
+    phone = h.dial()
+    task = await appears(h, phone.sid)
+    await h.live(moment, count=nth)
+    await steps(count)
+    task.cancel()
+    await gone(h, phone, task)
+    assert len(h.service.calls) == h.metric("calls") == 0
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize("moment", [live.ReplyTaken, live.BotSays])
+async def test_while_a_reply_is_being_written(house, moment, count):
+    """The application notices."""
+    h = await house()
+    closed = asyncio.Event()
+
+    async def unfinished(_event, request):
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        try:
+            await response.prepare(request)
+            await response.write(json.dumps(SAY).encode() + b"\n")
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    h.app.on("call.started", unfinished)
+    phone = h.dial()
+    task = await appears(h, phone.sid)
+    await h.live(moment)
+    await steps(count)
+    task.cancel()
+    await gone(h, phone, task)
+    async with asyncio.timeout(DEADLINE_S):
+        await closed.wait()
+
+
+def cough():
+    """Loud noise on a quiet line, raw µ-law."""
+    chance = random.Random(1)
+    return bytes(chance.choices(b"\x7a\xfa", k=8 * 200)) + chance.randbytes(8 * 500)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize("moment", [live.BotSaid, live.BotResumed])
+async def test_while_it_is_not_clear_whether_it_was_a_cough(house, moment, count):
+    h = await house(default={"turns": {"barge_in": {"resume_after_ms": 100}}})
+    h.app.on("call.started", {"actions": [SAY, SAY, {"type": "hangup"}]})
+    phone = h.dial(pace=1.0)
+    task = await appears(h, phone.sid)
+    await phone.heard("BotSpeaks")
+    phone.call.say(cough())
+    await h.live(moment)
+    await steps(count)
+    task.cancel()
+    await gone(h, phone, task)
+    assert len(h.service.calls) == h.metric("calls") == 0
 
 
 async def test_while_it_ends(house):

@@ -37,7 +37,9 @@ def test_rules_hold(copied):
         pytest.param("core/events.py", "import voicebot.wire", "Lower storeys", id="core-knows-the-wire"),
         pytest.param("errors.py", "import voicebot.core", "Lower storeys", id="errors-know-the-core"),
         pytest.param("local/__init__.py", "import voicebot.config", "Lower storeys", id="stand-in-reads-settings"),
-        pytest.param("config.py", "import voicebot.local", "Only the command line", id="service-uses-a-stand-in"),
+        pytest.param(
+            "config/__init__.py", "import voicebot.local", "Only the command line", id="service-uses-a-stand-in"
+        ),
         pytest.param("newcomer.py", "", "Lower storeys", id="module-without-a-place"),
     ],
 )

@@ -1,6 +1,8 @@
 """What callers and applications bring to a call: speech-like sound, and a small web server of the application's."""
 
+import asyncio
 import inspect
+import json
 import math
 import random
 import struct
@@ -46,6 +48,73 @@ def sound():
 
     Sound.tone, Sound.babble, Sound.wav = staticmethod(tone), staticmethod(babble), staticmethod(wav)
     return Sound
+
+
+STEP_MS = 1_000
+VOICE_MS, LEAD_MS = 700, 300
+
+
+class Mouth:
+    """A caller whose time stands still unless he is told to say something: `dial(**mouth.phone)`, `house(**mouth.service)`.
+
+    Each step is a second of audio: a script's `at_ms` of 500 is in the middle of the first one. `audio` is all of it.
+    """
+
+    def __init__(self):
+        self.phone = {"quiet": "suppress"}
+        self.service = {"twilio": {"max_gap_ms": 0}}
+        self.audio = b""
+
+    def say(self, phone):
+        self._voice(phone, babble(VOICE_MS)[8 * LEAD_MS : -8 * LEAD_MS] + b"\xff" * 8 * (STEP_MS - VOICE_MS))
+
+    def hush(self, phone, ms=STEP_MS):
+        self._voice(phone, b"\xff" * 8 * ms)
+
+    def _voice(self, phone, audio):
+        self.audio += audio
+        phone.call.say(audio)
+
+
+@pytest.fixture
+def mouth():
+    return Mouth()
+
+
+class Writing:
+    """A streamed reply that the test writes; `gone` is set when the service closes it."""
+
+    def __init__(self):
+        self.pieces, self.gone = asyncio.Queue(), asyncio.Event()
+
+    def write(self, *actions):
+        for action in actions:
+            self.pieces.put_nowait(json.dumps(action).encode() + b"\n")
+
+    def end(self):
+        self.pieces.put_nowait(None)
+
+    def abort(self):
+        self.pieces.put_nowait(b"")
+
+    async def answer(self, _event, request):
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        try:
+            await response.prepare(request)
+            while (piece := await self.pieces.get()) is not None:
+                if not piece:
+                    request.transport.abort()
+                    break
+                await response.write(piece)
+        except (asyncio.CancelledError, ConnectionError):
+            self.gone.set()
+            raise
+        return response
+
+
+@pytest.fixture
+def writing():
+    return Writing()
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ async def test_every_event_of_a_call_once_in_order_with_its_call(house):
         "confidence": 0.9,
         "reason": "endpoint",
         "digits": "",
+        "entry": None,
         "words": [],
         "started_at": None,
         "ended_at": None,
@@ -181,7 +182,7 @@ async def test_messages_hold_the_conversation_so_far(house):
         {"role": "user", "content": "second thing"},
     ]
     assert [part["text"] for part in second["data"]["spoken"]] == ["Well."]
-    assert second["data"]["latency"]["webhook_ms"] >= 0
+    assert second["data"]["latency"]["replied_ms"] >= 0
 
 
 async def test_messages_can_be_switched_off(house):

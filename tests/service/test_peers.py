@@ -184,7 +184,7 @@ async def test_a_store_that_goes_away_in_mid_call_does_not_end_it(house, tmp_pat
     await h.app.until("turn.completed")
     with closing(sqlite3.connect(tmp_path / "0" / "calls.db")) as database:
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            database.execute(f"DROP TABLE {table}")
+            database.execute(f"DROP TABLE IF EXISTS {table}")
         database.commit()
     report = await phone.report()
     await h.empty()

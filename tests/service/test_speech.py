@@ -35,7 +35,7 @@ async def test_the_call_ends_only_after_its_last_speech_was_heard(house):
     report = await h.call()
     assert report.ended == "service"
     assert report.heard_ms >= len("Goodbye and thank you.") * MS_PER_CHARACTER - 100
-    assert [mark.cleared for mark in report.marks] == [False]
+    assert [(mark.name, mark.cleared) for mark in report.marks] == [("1:1:begun", False), ("1:1", False)]
     [finished] = h.app.of("speech.finished")
     assert finished["data"]["heard"] == "Goodbye and thank you."
     assert finished["data"]["unheard"] == ""
@@ -101,7 +101,7 @@ async def test_words_stop_the_bot_and_the_truth_is_told(house):
     h.app.on("turn.completed", {"actions": [HANG_UP]})
     report = await h.call(pace=1.0)
     assert len(report.clears) == 1
-    assert [mark.cleared for mark in report.marks] == [True]
+    assert [(mark.name, mark.cleared) for mark in report.marks] == [("1:1:begun", False), ("1:1", True)]
     [interrupted] = h.app.of("speech.interrupted")
     data = interrupted["data"]
     assert data["heard"] + data["unheard"] == data["text"] == LONG

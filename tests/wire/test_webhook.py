@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
+from voicebot.core.entries import Entry
 from voicebot.core.events import Token, Turn
 from voicebot.errors import LocalProtocolError
 from voicebot.wire.webhook import (
@@ -24,14 +25,20 @@ from voicebot.wire.webhook_data import (
     CallInfo,
     CallStartedData,
     DigitsCompletedData,
+    EntryData,
+    LatencyData,
+    LatencySummary,
     Message,
     NoInputData,
     SpeechData,
     SpokenData,
+    Totals,
     TranscriptFinalData,
     TransferFailedData,
     TurnCompletedData,
     TurnData,
+    TurnProvisionalData,
+    TurnRetractedData,
 )
 from voicebot.wire.webhook_events import (
     CallEndedEvent,
@@ -43,6 +50,8 @@ from voicebot.wire.webhook_events import (
     TranscriptFinalEvent,
     TransferFailedEvent,
     TurnCompletedEvent,
+    TurnProvisionalEvent,
+    TurnRetractedEvent,
     turn_data,
 )
 
@@ -54,6 +63,7 @@ CALL = CallInfo(
     direction="inbound",
     started_at=NOW,
     parameters={"tenant": "7"},
+    turns=2,
     state={"notes": ["a"]},
 )
 TURN = TurnData(number=1, text="Grüezi", reason="endpoint")
@@ -62,13 +72,41 @@ HEAD = {"id": "evt_1", "sequence": 3, "created_at": NOW, "call": CALL}
 EVENTS = [
     CallStartedEvent(**HEAD, data=CallStartedData(carrier={"FromCity": "BERN"})),
     TurnCompletedEvent(**HEAD, messages=(Message(role="user", content="Grüezi"),), data=TurnCompletedData(turn=TURN)),
+    TurnProvisionalEvent(
+        **HEAD,
+        messages=(Message(role="user", content="Ja"),),
+        data=TurnProvisionalData(
+            turn=TurnData(
+                number=3,
+                text="Ja",
+                reason="finalize",
+                entry=EntryData(kind="yes_no", value="yes", complete=True),
+            ),
+            revision=2,
+            spoken=(SpokenData(text="Gut?", heard="Gut?", ms=300),),
+            latency=LatencyData(settled_ms=330, decided_ms=420, sent_ms=0, audio_heard_ms=861),
+        ),
+    ),
+    TurnRetractedEvent(**HEAD, data=TurnRetractedData(number=3, revision=2, text="ja")),
     DigitsCompletedEvent(**HEAD, data=DigitsCompletedData(digits="", reason="finish_key")),
     NoInputEvent(**HEAD, data=NoInputData(count=1, spoken=(SpokenData(text="Hm?", heard="Hm?", ms=300),))),
     TransferFailedEvent(**HEAD, data=TransferFailedData(to="+15550102", status="busy")),
     TranscriptFinalEvent(**HEAD, data=TranscriptFinalData(turn=TURN, track="agent")),
     SpeechInterruptedEvent(**HEAD, data=SPEECH),
     SpeechFinishedEvent(**HEAD, data=SPEECH),
-    CallEndedEvent(**HEAD, data=CallEndedData(reason="caller", duration_ms=8_000)),
+    CallEndedEvent(
+        **HEAD,
+        data=CallEndedData(
+            reason="caller",
+            duration_ms=8_000,
+            totals=Totals(
+                turns=2,
+                retracted_turns=1,
+                resumptions=1,
+                latency=LatencySummary(turns=2, p50_ms=700, p95_ms=900, max_ms=900),
+            ),
+        ),
+    ),
 ]
 
 
@@ -172,7 +210,69 @@ def test_the_body_is_compact_utf8_json():
 
 
 def test_events_that_wait_for_somebody():
-    assert {"call.started", "turn.completed", "digits.completed", "no_input", "transfer.failed"} == WANTS_REPLY
+    assert {
+        "call.started",
+        "turn.completed",
+        "turn.provisional",
+        "digits.completed",
+        "no_input",
+        "transfer.failed",
+    } == WANTS_REPLY
+
+
+def test_a_provisional_turn_carries_what_a_completed_one_does():
+    """An application may treat both alike."""
+    assert list(TurnProvisionalData.model_fields) == list(TurnCompletedData.model_fields)
+
+
+def test_a_turn_that_was_told_once_is_revision_one():
+    document = json.loads(encode(EVENTS[1]))
+    assert document["data"]["revision"] == 1
+    assert document["data"]["turn"]["entry"] is None
+    assert document["data"]["latency"] is None
+
+
+def test_a_provisional_turn_on_the_wire():
+    document = json.loads(encode(EVENTS[2]))
+    assert document["call"]["turns"] == 2
+    assert document["data"]["turn"]["number"] == 3
+    assert document["data"]["turn"]["entry"] == {"kind": "yes_no", "value": "yes", "complete": True}
+    assert document["data"]["revision"] == 2
+    assert document["data"]["latency"] == {
+        "settled_ms": 330,
+        "decided_ms": 420,
+        "sent_ms": 0,
+        "reply_began_ms": None,
+        "replied_ms": None,
+        "audio_sent_ms": None,
+        "audio_heard_ms": 861,
+    }
+
+
+def test_a_retraction_on_the_wire():
+    assert json.loads(encode(EVENTS[3]))["data"] == {"number": 3, "revision": 2, "text": "ja"}
+
+
+@pytest.mark.parametrize(
+    ("event", "change"),
+    [
+        pytest.param(
+            EVENTS[2], {"turn": {"entry": {"kind": "age", "value": "7", "complete": True}}}, id="unknown kind"
+        ),
+        pytest.param(EVENTS[2], {"turn": {"entry": {"kind": "digits", "value": "7"}}}, id="entry without complete"),
+        pytest.param(EVENTS[2], {"latency": {"endpoint_ms": 420}}, id="a step that there is not"),
+        pytest.param(EVENTS[3], {"revision": None}, id="retraction without revision"),
+        pytest.param(EVENTS[3], {"number": "three"}, id="number in words"),
+        pytest.param(EVENTS[3], {"messages": []}, id="unknown field"),
+    ],
+)
+def test_events_of_another_shape_are_none(event, change):
+    document = json.loads(encode(event))
+    data = document["data"]
+    turn = {"turn": {**data["turn"], **change["turn"]}} if "turn" in change else {}
+    document["data"] = {**data, **change, **turn}
+    with pytest.raises(ValidationError):
+        parse_event(json.dumps(document))
 
 
 def test_sequence_counts_from_one():
@@ -243,6 +343,21 @@ def test_words_keep_times_confidence_language_and_speaker():
     assert (data.languages, data.speakers, data.confidence) == (("en", "fr"), ("1",), 0.8)
     assert (data.started_at, data.ended_at) == (NOW + timedelta(milliseconds=100), NOW + timedelta(milliseconds=700))
     assert (data.number, data.text, data.translation, data.digits) == (4, "Beautiful day", "schön", "12")
+
+
+@pytest.mark.parametrize(
+    ("entry", "data"),
+    [
+        pytest.param(None, None, id="nothing was expected"),
+        pytest.param(Entry("digits", "", complete=False), ("digits", "", False), id="nothing was found"),
+        pytest.param(Entry("spelling", "smi", complete=False), ("spelling", "smi", False), id="begun"),
+        pytest.param(Entry("email", "a@b.ch", complete=True), ("email", "a@b.ch", True), id="whole"),
+    ],
+)
+def test_what_was_expected_comes_with_the_turn(entry, data):
+    """An entry that holds nothing is not the same as none."""
+    found = turn_data(Turn(number=1, text="hi", reason="endpoint", entry=entry), NOW).entry
+    assert (found and (found.kind, found.value, found.complete)) == data
 
 
 def test_a_turn_without_times_has_none():

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from standardwebhooks import Webhook
 
 from voicebot.config import WebhookSettings
-from voicebot.core.actions import Action, BargeInPolicy, Expect
+from voicebot.core.actions import Action, BargeInPolicy, EndpointPolicy, Expect
+from voicebot.core.turn_state import bare
 from voicebot.wire import webhook_data
 from voicebot.wire.webhook import EVENT_TYPES, WANTS_REPLY, parse_event, parse_reply
 from voicebot.wire.webhook_events import CallStartedEvent
@@ -52,7 +53,7 @@ def test_every_description_is_on_the_page(model):
         assert f"| {field.description} |" in PAGE, name
 
 
-@pytest.mark.parametrize("model", [*KINDS, BargeInPolicy, Expect], ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", [*KINDS, BargeInPolicy, Expect, EndpointPolicy], ids=lambda model: model.__name__)
 def test_every_field_of_the_actions_is_in_its_table(model):
     assert TABLES[model.__name__] == [field.name for field in fields(model) if field.name != "type"]
 
@@ -93,6 +94,43 @@ def test_the_reply_in_lines_is_one():
     reply = parse_reply(200, "application/x-ndjson", lines.encode(), max_bytes=65_536)
     assert [action.type for action in reply.actions] == ["say", "play"]
     assert reply.state == {"waiting": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content_type", "texts"),
+    [
+        pytest.param(
+            "jsonl",
+            "application/x-ndjson",
+            ["Let me look that up.", "Your order left on Monday, ", "and it should be there tomorrow."],
+            id="lines",
+        ),
+        pytest.param(
+            "sse",
+            "text/event-stream",
+            ["Your order left on Monday ", "and should be there ", "tomorrow."],
+            id="messages",
+        ),
+    ],
+)
+def test_the_streamed_replies_are_replies(kind, content_type, texts):
+    (body,) = [text for block, text in BLOCKS if block == kind]
+    reply = parse_reply(200, content_type, body.encode(), max_bytes=65_536)
+    assert [action.text for action in reply.actions if action.type == "say"] == texts
+
+
+def test_the_numbers_about_streams_are_the_defaults():
+    settings = WebhookSettings()
+    assert f"`webhook.stream_idle_s` ({settings.stream_idle_s:g} s)" in PAGE
+    assert f"`webhook.stream_timeout_s` ({settings.stream_timeout_s:g} s)" in PAGE
+
+
+def test_a_retracted_turn_is_the_provisional_one():
+    """The two examples belong together: same number, same version, the same words without punctuation."""
+    (told,) = [event["data"] for event in EVENTS if event["type"] == "turn.provisional"]
+    (back,) = [event["data"] for event in EVENTS if event["type"] == "turn.retracted"]
+    assert (back["number"], back["revision"]) == (told["turn"]["number"], told["revision"])
+    assert back["text"] == bare(told["turn"]["text"])
 
 
 def test_the_signed_example_is_signed():

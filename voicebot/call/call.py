@@ -4,13 +4,14 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import assert_never
+from typing import Literal, assert_never
 
+from voicebot.call.dialogue import Dialogue
 from voicebot.call.inputs import (
     BotBegan,
     CallInput,
     CarrierEnded,
+    Commanded,
     Dialed,
     FromTrack,
     HandedOver,
@@ -25,39 +26,24 @@ from voicebot.call.rooms import Rooms
 from voicebot.call.route import Route
 from voicebot.call.scribe import Scribe
 from voicebot.call.speaker import Speaker
+from voicebot.call.turntaking import TurnTaking
 from voicebot.config import NumberSettings
-from voicebot.core.actions import Configure, HangUp, Listen
+from voicebot.core.actions import Action, Configure, HangUp, Listen
 from voicebot.core.events import (
-    AskFinalize,
-    BargeIn,
-    BotStarted,
-    BotStopped,
     Digit,
-    DigitsCompleted,
     Finished,
-    FloorGiven,
-    Heard,
-    HungUp,
     MarkReached,
-    NoInput,
     StreamStarted,
     SttFailed,
     Tick,
     Track,
-    Turn,
-    TurnCompleted,
     TurnInput,
     TurnRequested,
 )
-from voicebot.core.latency import TurnClock
-from voicebot.core.playback import Spoken
-from voicebot.core.replies import unwanted
-from voicebot.core.turns import TurnState, step, wake_at
-from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Undelivered
-from voicebot.errors import ConfigurationError, LocalProtocolError, VoicebotError
+from voicebot.core.recording import Head
+from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Streamed, Undelivered
+from voicebot.errors import ConfigurationError, LocalProtocolError
 from voicebot.wire import twiml
-from voicebot.wire.webhook_events import Event
-from voicebot.wire.webhook_reply import UNSET
 
 
 class Call:
@@ -78,17 +64,40 @@ class Call:
             rooms.settings.webhook.secrets,
             self.put,
         )
-        self._turns: dict[Track, TurnState] = {track: TurnState(policy=options.turns) for track in tracks_of(options)}
-        self._clock = TurnClock()
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: set[tuple[int, Track]] = set()
         self._ending: str | None = None
-        self._asked = 0
-        self._awaiting = False
-        self._floor = False
         self.route = Route(options, rooms.settings, rooms.doors, self.put, self._open)
         self._speaker = Speaker(rooms, options.voice, self.put, self._adjust, self.route.leave)
+        self._recording = self.route.leg.recording = rooms.recorder.open(_head(identity, options), _now())
+        self._dialogue = Dialogue(
+            self._lane,
+            self._reporter,
+            self._scribe,
+            self._speaker,
+            speaks=self._mode == "bot",
+            recording=self._recording,
+            over=lambda: self._over,
+        )
+        self._turns = TurnTaking(
+            options, self.route, self._dialogue, recording=self._recording, over=lambda: self._over
+        )
+
+    @property
+    def mode(self) -> Literal["bot", "transcribe"]:
+        """Whether the bot speaks, or only listens."""
+        return self._mode
+
+    @property
+    def turns(self) -> int:
+        """Return how many turns there were so far."""
+        return self._reporter.counts.turns
+
+    @property
+    def _over(self) -> bool:
+        """No reply is wanted any more: the call is ending, or leaves its stream."""
+        return bool(self._ending or self.route.leaving)
 
     # --- for the doors ----------------------------------------------------------------------------
 
@@ -105,10 +114,20 @@ class Call:
         self._scribe.stream_opened(started)
         await self.put(Tick())
 
+    async def command(self, actions: Sequence[Action], *, interrupt: bool) -> None:
+        """Perform actions that somebody outside the application asks for."""
+        await self.put(Commanded(tuple(actions), interrupt))
+
+    async def finalize_now(self) -> None:
+        """End the caller's turn with what was said so far."""
+        await self.put(TurnRequested())
+
     async def abandon(self) -> None:
         """Leave nothing behind: no stream, no message that waits to be read, no way back in."""
         self._mailbox.shutdown(immediate=True)
         self.route.close()
+        if self._recording:
+            self._recording.close("error", _now())  # says nothing when it is closed already
         await self.route.leg.close()
 
     # --- life -------------------------------------------------------------------------------------
@@ -136,17 +155,16 @@ class Call:
             await self._close()
 
     async def _converse(self) -> None:
-        await self._ask(self._reporter.call_started(self._mode))
+        await self._dialogue.ask(self._reporter.call_started(self._mode))
         while not (self._ending and not self._listening):
             await self._take(await self._next())
-            await self._give_floor()
+            await self._turns.give_floor()
 
     async def _next(self) -> CallInput:
         """Wait for the next input, or until something is due."""
-        due = [wake_at(state) for state in self._turns.values()]
-        wake = min(
-            (at for at in (*due, self.route.leg.stall_at(), self.route.give_up_at()) if at is not None), default=None
-        )
+        leg, route = self.route.leg, self.route
+        due = (self._turns.wake_at(), leg.stall_at(), route.give_up_at(), self._speaker.overdue_at())
+        wake = min((at for at in due if at is not None), default=None)
         try:
             async with asyncio.timeout_at(wake):
                 return await self._mailbox.get()
@@ -155,19 +173,24 @@ class Call:
 
     async def _close(self) -> None:
         reason = self._ending or "error"
+        self._dialogue.tell_latency()
         event = self._reporter.call_ended(reason)
-        await self._post(event)
+        await self._dialogue.post(event)
         self._scribe.closed(reason, event.data.duration_ms, self._reporter.counts, self._reporter.state)
+        if self._recording:
+            self._recording.close(reason, _now())
         self._lane.close()
         with suppress(asyncio.QueueShutDown):
             while True:
                 match late := await self._mailbox.get():
                     case Attempted():
                         self._scribe.attempt(late)
+                    case Streamed():
+                        self._dialogue.streamed(late)
                     case Replied():
-                        await self._replied(late)
+                        self._dialogue.replied(late)
                     case ReplyFailed():
-                        self._reply_failed(late)
+                        self._dialogue.failed(late)
                     case _:
                         pass
 
@@ -179,19 +202,22 @@ class Call:
                 await self._from_track(leg, track, inner)
             case Digit():
                 self._scribe.digit()
-                await self._step("caller", event)
+                await self._turns.step("caller", event)
             case TurnRequested():
-                await self._step("caller", event)
+                await self._turns.step("caller", event)
             case MarkReached(name=name):
-                await self._told(self._speaker.reached(name))
+                self._dialogue.heard(self._speaker.playback.begun(name), _now())
+                await self._turns.told(self._speaker.reached(name))
             case BotBegan():
-                await self._bot_began(event)
+                await self._turns.bot_began(event)
             case NotSpoken(why=why):
                 self._scribe.not_spoken(why)
+            case Streamed():
+                self._dialogue.streamed(event)
             case Replied():
-                await self._replied(event)
+                self._dialogue.replied(event)
             case ReplyFailed():
-                self._reply_failed(event)
+                self._dialogue.failed(event)
             case Attempted():
                 self._scribe.attempt(event)
             case Performed() | Delivered() | Undelivered():
@@ -204,6 +230,8 @@ class Call:
                 await self._end("redirected")
             case CarrierEnded():
                 await self._end("caller_hangup")
+            case Commanded():
+                await self._commanded(event)
             case ShutDown():
                 await self._end("shutdown")
                 await self.route.leg.close()
@@ -217,19 +245,26 @@ class Call:
             self._scribe.stt_failed(event.kind, event.message)
         if isinstance(event, Finished | SttFailed):
             self._listening.discard((leg, track))
-        await self._step(track, event)
-        if isinstance(event, Heard):
-            self._scribe.partial(track, self._turns[track])
+        await self._turns.step(track, event)
         if isinstance(event, SttFailed) and not self._listening:
             await self._end("stt_failed")
             await self.route.leg.close()
 
+    async def _commanded(self, command: Commanded) -> None:
+        if self._over:
+            return
+        if command.interrupt:
+            await self._turns.told(await self._speaker.interrupt(_now()))
+            self._speaker.forget()
+        self._dialogue.perform(command.actions)
+
     async def _tick(self) -> None:
         now = _now()
         for change in self.route.leg.stalled(now):
-            await self._step(change.track, change.event)
-        for track in self._turns:
-            await self._step(track, Tick())
+            await self._turns.step(change.track, change.event)
+        await self._turns.tick()
+        if spoken := self._speaker.overdue(now):
+            await self._turns.told(spoken)
         give_up_at = self.route.give_up_at()
         if give_up_at is not None and now >= give_up_at:
             await self._end(self.route.given_up())
@@ -239,7 +274,7 @@ class Call:
         self._scribe.stream_closed(closed)
         if closed.number != self.route.leg.number or self._ending:
             return
-        await self._told(await self._speaker.interrupt(_now()))
+        await self._turns.told(await self._speaker.interrupt(_now()))
         if isinstance(self.route.leaving, HangUp):
             self._scribe.hung_up(self.route.leaving.reason)
         if why := self.route.stream_over(closed.stopped.reason, _now()):
@@ -247,7 +282,7 @@ class Call:
 
     async def _dialed(self, dialed: Dialed) -> None:
         if dialed.returned:
-            await self._ask(self._reporter.transfer_failed(dialed.to, dialed.status))
+            await self._dialogue.ask(self._reporter.transfer_failed(dialed.to, dialed.status))
         else:
             await self._end("transfer_failed" if dialed.failed else "transferred")
 
@@ -257,122 +292,19 @@ class Call:
             return
         self._ending = reason
         self.route.close()
-        await self._told(await self._speaker.interrupt(_now()))
+        await self._turns.told(await self._speaker.interrupt(_now()))
         self.route.leg.finish()
-        for track in self._turns:
-            await self._step(track, HungUp())
-
-    # --- the turn machine's effects ---------------------------------------------------------------
-
-    async def _step(self, track: Track, event: TurnInput) -> None:
-        if track not in self._turns:
-            return  # a key on a stream that does not listen to the caller
-        self._turns[track], effects = step(self._turns[track], event, _now())
-        for effect in effects:
-            match effect:
-                case AskFinalize():
-                    self.route.leg.finalize(track)
-                case TurnCompleted(turn=turn):
-                    await self._turn_completed(track, turn)
-                case DigitsCompleted(digits=digits, reason=reason):
-                    await self._superseding()
-                    await self._ask(self._reporter.digits_completed(digits, reason))
-                case BargeIn(cause=cause) if self.route.leaving is None:
-                    self._scribe.barge_in(cause)
-                    await self._told(await self._speaker.interrupt(_now()))
-                case BargeIn():
-                    pass  # the stream is being closed already
-                case NoInput(count=count):
-                    await self._ask(self._reporter.no_input(count))
-                case _:
-                    assert_never(effect)
-
-    async def _turn_completed(self, track: Track, turn: Turn) -> None:
-        if self._mode == "transcribe":
-            final = self._reporter.transcript_final(turn, track, self.route.leg.origin)
-            await self._post(final)
-            self._scribe.turn(track, turn, final.data.turn)
-            return
-        await self._superseding()
-        previous = self._clock.parts()
-        self._clock = TurnClock(speech_ended=self._turns[track].quiet_since, completed=_now())
-        event = self._reporter.turn_completed(turn, self.route.leg.origin, previous)
-        await self._ask(event)
-        self._scribe.turn(track, turn, event.data.turn)
-
-    async def _superseding(self) -> None:
-        """The caller has said more before the bot was heard: what it was about to say is stale."""
-        if self.route.leaving is None and not self._speaker.playback.speaking:
-            await self._told(await self._speaker.interrupt(_now()))
-
-    async def _told(self, spoken: Sequence[Spoken]) -> None:
-        """Account for utterances that have come to their end."""
-        for one in spoken:
-            self._reporter.said(one)
-            if one.text:
-                await self._post(self._reporter.speech(one))
-                self._scribe.bot_said(one)
-        if not self._speaker.playback.speaking:
-            await self._step("caller", BotStopped())
-        elif spoken:
-            await self._step("caller", BotStarted(self._speaker.playback.interruptible))
-
-    async def _bot_began(self, began: BotBegan) -> None:
-        if self._clock.first_audio is None and self._clock.completed is not None:
-            self._clock.first_audio = _now()
-            self._scribe.latency(self._turns["caller"].number, self._clock.parts())
-        self._scribe.bot_says(began.utterance, began.text)
-        if self._speaker.playback.speaking:
-            # Sent is not heard: what was sent before it may still be playing.
-            await self._step("caller", BotStarted(self._speaker.playback.interruptible))
-
-    # --- the application --------------------------------------------------------------------------
-
-    async def _ask(self, event: Event) -> None:
-        """Post an event that wants a reply; older replies are no longer wanted."""
-        self._asked, self._awaiting = event.sequence, True
-        await self._post(event)
-
-    async def _replied(self, replied: Replied) -> None:
-        reply, actions = replied.reply, replied.reply.actions
-        if reply.state is not UNSET:
-            self._reporter.state = reply.state
-        why = unwanted(replied.sequence, self._asked, ended=bool(self._ending or self.route.leaving))
-        kinds = tuple(action.type for action in actions)
-        self._scribe.reply(replied.sequence, kinds, why)
-        if replied.sequence == self._asked:
-            self._awaiting = False
-        if why:
-            return
-        self._clock.reply_began, self._clock.replied = replied.first_byte_at, replied.done_at
-        if actions and self._mode == "transcribe":
-            self._scribe.trouble("a call that is only transcribed cannot carry out actions: " + ", ".join(kinds))
-        elif actions and not self._speaker.perform(actions):
-            self._scribe.trouble("too many replies wait to be performed: " + ", ".join(kinds))
-
-    def _reply_failed(self, failed: ReplyFailed) -> None:
-        self._reporter.counts.no_reply(refused=failed.reason == "refused")
-        if failed.sequence == self._asked:
-            self._awaiting = False
-        self._scribe.reply_missing(failed)
-
-    async def _give_floor(self) -> None:
-        """Once nothing is left to say or to wait for, it is the caller's turn."""
-        free = self.route.leg.attached.is_set() and not (self._awaiting or self._ending or self.route.leaving)
-        if free and self._speaker.idle:
-            if not self._floor and self._mode == "bot":
-                await self._step("caller", FloorGiven())
-            self._floor = True
-        else:
-            self._floor = False
+        await self._turns.hung_up()
 
     def _adjust(self, change: Listen | Configure) -> None:
         """Carry out an action that changes how the call goes on."""
         if isinstance(change, Listen):
-            self._turns = {t: replace(s, policy=s.policy.changed_by(change)) for t, s in self._turns.items()}
+            self._turns.change(change)
+        options = change.endpoint if isinstance(change, Listen) else change
+        if options is None:
             return
         try:
-            self._speaker.voice = self.route.configure(change)
+            self._speaker.voice = self.route.configure(options)
         except ConfigurationError as error:
             self._scribe.trouble(str(error))
 
@@ -384,16 +316,24 @@ class Call:
             raise LocalProtocolError("a leg is opened while the call runs")
         self._tasks.extend(self._group.create_task(recognition.run()) for recognition in leg.recognitions)
         self._listening |= {(leg.number, track) for track in leg.tracks}
-        self._speaker.leg = leg
+        self._speaker.leg, leg.recording = leg, self._recording
         self.route.streamless_since = _now()
         if self._mode == "bot":
             self._rooms.voices.warm()
 
-    async def _post(self, event: Event) -> None:
-        try:
-            await self._lane.post(event)
-        except VoicebotError as error:
-            self._scribe.trouble(f"an event is not in the outbox: {error}")
+
+def _head(identity: Identity, options: NumberSettings) -> Head:
+    """Return the first line of a recording."""
+    return Head(
+        call=identity.id,
+        from_number=identity.from_,
+        to_number=identity.to,
+        mode=options.mode,
+        started_at=identity.started_at.isoformat(),
+        tracks=tracks_of(options),
+        policy=options.turns,
+        stt=options.stt.model_dump(mode="json"),
+    )
 
 
 def _now() -> float:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from voicebot.core.actions import HangUp, Redirect, SendDigits, Transfer
+from voicebot.core.actions import Action, HangUp, Redirect, SendDigits, Transfer
 from voicebot.core.events import (
     Digit,
     MarkReached,
@@ -41,10 +41,11 @@ class LegClosed:
 
 @dataclass(frozen=True, slots=True)
 class BotBegan:
-    """The first audio of an utterance was sent."""
+    """The first audio of an utterance was sent; it belongs to the reply to event `sequence`."""
 
     utterance: int
     text: str
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,14 @@ class CarrierEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Commanded:
+    """Somebody outside the application wants actions performed; `interrupt` stops what is being said."""
+
+    actions: tuple[Action, ...]
+    interrupt: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ShutDown:
     """The service stops."""
 
@@ -99,6 +108,7 @@ type CallInput = (
     | Dialed
     | HandedOver
     | CarrierEnded
+    | Commanded
     | ShutDown
     | Tick
 )

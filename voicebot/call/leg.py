@@ -7,11 +7,17 @@ from typing import Protocol
 
 from voicebot.call.inputs import CallInput, FromTrack
 from voicebot.config import NumberSettings, Settings
-from voicebot.core.audio import BYTES_PER_MS, SpeechDetector, Timeline
-from voicebot.core.events import Media, SpeechStopped, StreamStarted, SttEvent, Track
+from voicebot.core.audio import BYTES_PER_MS, SpeechDetector, Timeline, duration_ms
+from voicebot.core.echo import EchoGuard
+from voicebot.core.events import Media, SpeechStarted, SpeechStopped, StreamStarted, SttEvent, Track
+from voicebot.recorder import CallRecording
 from voicebot.stt import Recognition
 from voicebot.wire import twilio
 
+ECHO_EVERY_MS = 60
+"""Sound that may be an echo is compared again after so much of it."""
+MISSED_MS = 300
+"""Words that end so much later than the last sound were too soft for the detector."""
 STALL_S = 0.4
 """Without a media message for so long, speech counts as over: the carrier may leave out silence."""
 
@@ -27,7 +33,7 @@ class MediaSocket(Protocol):
 
 
 class _Listener:
-    """One track: its timeline, its speech detector and its recogniser."""
+    """One track: its timeline, its audio clock, its speech detector and its recogniser."""
 
     def __init__(self, track: Track, max_gap_ms: int, recognition: Recognition) -> None:
         self.track = track
@@ -35,6 +41,20 @@ class _Listener:
         self.detector = SpeechDetector()
         self.recognition = recognition
         self.last_media_at = float("inf")
+        self.zero_at = float("inf")
+        """Where the audio clock begins in loop time, as far as the earliest frame tells."""
+        self.heard_ms = 0
+        self.sound_ended_ms: int | None = None
+        self.suspect: SpeechStarted | None = None
+        """Sound that may be the bot's own voice; the call does not know of it yet."""
+
+    def take(self, audio: bytes, now: float) -> SpeechStarted | SpeechStopped | None:
+        """Pass audio on to the recogniser; return a change of speech activity, if there is one."""
+        self.last_media_at = now
+        self.heard_ms += len(audio) // BYTES_PER_MS
+        self.zero_at = min(self.zero_at, now - self.heard_ms / 1_000)
+        self.recognition.feed(audio)
+        return self.detector.feed(audio)
 
 
 class Leg:
@@ -55,6 +75,8 @@ class Leg:
         self.attached = asyncio.Event()
         self.origin = datetime.now(UTC)
         self.closed = False
+        self.echo = EchoGuard()
+        self.recording: CallRecording | None = None
         self._listeners = {
             track: _Listener(
                 track,
@@ -89,20 +111,58 @@ class Leg:
         if not audio:
             return None
         if listener.last_media_at == float("inf"):
-            # The stream's clock starts with its first audio.
-            self.origin = datetime.now(UTC) - timedelta(milliseconds=len(audio) // BYTES_PER_MS)
-        listener.last_media_at = now
-        listener.recognition.feed(audio)
-        change = listener.detector.feed(media.payload)
+            self._begin(listener, duration_ms(audio), now)
+        change = listener.take(audio, now)
+        if self.recording:
+            self.recording.audio(listener.track, listener.heard_ms - duration_ms(audio), audio, now)
+        if listener.track == "caller":
+            self.echo.heard(listener.detector.levels, now)
+            change = self._without_echo(listener, change, now)
+        if isinstance(change, SpeechStopped):
+            listener.sound_ended_ms = change.at_ms
         return FromTrack(self.number, media.track, change) if change else None
+
+    def _without_echo(
+        self, listener: _Listener, change: SpeechStarted | SpeechStopped | None, now: float
+    ) -> SpeechStarted | SpeechStopped | None:
+        """Keep back sound that is the bot's own voice, for as long as it is nothing else."""
+        if isinstance(change, SpeechStarted) and self.echo.is_echo(now):
+            listener.suspect = change
+            return None
+        if listener.suspect is None:
+            return change
+        if change is None and (listener.heard_ms % ECHO_EVERY_MS or self.echo.is_echo(now)):
+            return None
+        suspect, listener.suspect = listener.suspect, None
+        return None if isinstance(change, SpeechStopped) else suspect
+
+    def _begin(self, listener: _Listener, ms: int, now: float) -> None:
+        """The stream's clock starts with its first audio."""
+        self.origin = datetime.now(UTC) - timedelta(milliseconds=ms)
+        if self.recording:
+            self.recording.leg(self.number, listener.track, now - ms / 1_000, self.stream_id, now)
+
+    def speech_ended(self, track: Track, words_ended_ms: int | None) -> float | None:
+        """Return when the last speech of a track really ended (loop time), None where nothing tells.
+
+        The detector knows it best; where it hears noise, or has missed a soft voice, the end of the last word counts.
+        """
+        listener = self._listeners[track]
+        ms = None if listener.detector.speaking else listener.sound_ended_ms
+        if ms is None or (words_ended_ms is not None and ms < words_ended_ms - MISSED_MS):
+            ms = words_ended_ms
+        return None if ms is None or listener.zero_at == float("inf") else listener.zero_at + ms / 1_000
 
     def stalled(self, now: float) -> list[FromTrack]:
         """Return the ends of speech that no frame will tell, because none come."""
         changes = []
         for listener in self._listeners.values():
             if listener.detector.speaking and now - listener.last_media_at >= STALL_S:
-                listener.detector.speaking = False
-                changes.append(FromTrack(self.number, listener.track, SpeechStopped(round(STALL_S * 1_000))))
+                stopped = listener.detector.stall(round(STALL_S * 1_000))
+                suspect, listener.suspect = listener.suspect, None
+                if suspect is None:
+                    listener.sound_ended_ms = stopped.at_ms
+                    changes.append(FromTrack(self.number, listener.track, stopped))
         return changes
 
     def stall_at(self) -> float | None:
@@ -126,8 +186,9 @@ class Leg:
         for recognition in self.recognitions:
             recognition.reconfigure(options.stt)
 
-    async def speak(self, audio: bytes) -> None:
-        """Send audio to the caller."""
+    async def speak(self, audio: bytes, heard_at: float) -> None:
+        """Send audio to the caller, who begins to hear it at `heard_at` (loop time)."""
+        self.echo.sent(audio, heard_at)
         await self._send(twilio.media(self.stream_id, audio))
 
     async def mark(self, name: str) -> None:
@@ -136,6 +197,7 @@ class Leg:
 
     async def clear(self) -> None:
         """Silence the carrier."""
+        self.echo.cleared(asyncio.get_running_loop().time())
         await self._send(twilio.clear(self.stream_id))
 
     async def close(self) -> None:

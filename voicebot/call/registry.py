@@ -76,14 +76,22 @@ class Calls:
         except TimeoutError:
             structlog.get_logger().warning("service.calls_cut_off", calls=self._count)
 
+    def live(self) -> tuple[Call, ...]:
+        """Return the living calls, the oldest first."""
+        return tuple(self._live.values())
+
+    def by_id(self, call_id: str) -> Call | None:
+        """Return the living call of this id, which the application and the API know it by."""
+        return next((call for call in self._live.values() if call.identity.id == call_id), None)
+
     def find(self, carrier_id: str) -> Call | None:
         """Return the living call of this carrier id."""
         return self._live.get(carrier_id)
 
-    def open(self, form: Mapping[str, str]) -> Call:
+    def open(self, form: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> Call:
         """Return the call of this voice webhook, a new one only if there is none: the carrier may ask twice.
 
-        Raises Busy when no further call is taken.
+        `parameters` are what a call that we dialled was given along. Raises Busy when no further call is taken.
         """
         carrier_id = form["CallSid"]
         call = self._live.get(carrier_id)
@@ -104,6 +112,7 @@ class Calls:
             direction="outbound" if form.get("Direction", "").startswith("outbound") else "inbound",
             started_at=datetime.now(UTC),
             carrier={name: value for name, value in form.items() if name not in IDENTITY_FIELDS},
+            parameters=parameters or {},
         )
         number = called if identity.direction == "inbound" else identity.from_
         call = Call(identity, self._rooms.settings.number(number), self._rooms)

@@ -16,6 +16,7 @@ from voicebot.wire.webhook_data import (
     CallStartedData,
     DigitsCompletedData,
     LatencyData,
+    LatencySummary,
     Message,
     NoInputData,
     SpeechData,
@@ -25,6 +26,8 @@ from voicebot.wire.webhook_data import (
     TranscriptLine,
     TransferFailedData,
     TurnCompletedData,
+    TurnProvisionalData,
+    TurnRetractedData,
 )
 from voicebot.wire.webhook_events import (
     CallEndedEvent,
@@ -37,6 +40,8 @@ from voicebot.wire.webhook_events import (
     TranscriptFinalEvent,
     TransferFailedEvent,
     TurnCompletedEvent,
+    TurnProvisionalEvent,
+    TurnRetractedEvent,
     turn_data,
 )
 
@@ -54,6 +59,8 @@ class Identity:
     started_at: datetime
     carrier: Mapping[str, str] = field(default_factory=dict[str, str])
     """What else the carrier said when the call came."""
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the one who had the call dialled wants the application to know."""
 
 
 @dataclass(slots=True)
@@ -66,6 +73,10 @@ class Counts:
     no_inputs: int = 0
     refused_replies: int = 0
     missed_replies: int = 0
+    retracted: int = 0
+    resumptions: int = 0
+    answered_ms: list[int] = field(default_factory=list[int])
+    """How long each caller waited for an answer to be heard."""
 
     def no_reply(self, *, refused: bool) -> None:
         """Count an event without a usable reply."""
@@ -81,12 +92,14 @@ class Reporter:
     def __init__(self, identity: Identity, *, messages: bool, new_id: Callable[[], str]) -> None:
         self.identity = identity
         self.state: JsonValue = None
-        self.parameters: dict[str, str] = {}
+        self.parameters: dict[str, str] = dict(identity.parameters)
         self.transcript = Transcript()
         self.counts = Counts()
         self.sequence = 0
         self._messages, self._new_id = messages, new_id
         self._spoken: list[Spoken] = []
+        self._told_early: list[Spoken] = []
+        """What a provisional turn has told of the bot's speech."""
 
     def said(self, spoken: Spoken) -> None:
         """Note what became of an utterance; the next event that wants a reply tells it."""
@@ -97,20 +110,48 @@ class Reporter:
         self._spoken.append(spoken)
         self.transcript.add("assistant", spoken.heard, self._elapsed_ms())
 
+    def overheard(self, text: str) -> None:
+        """Note words of the caller that ask for no answer."""
+        self.transcript.add("user", text, self._elapsed_ms())
+
     def call_started(self, mode: Literal["bot", "transcribe"]) -> Event:
         """The call has come in."""
         data = CallStartedData(carrier=dict(self.identity.carrier), mode=mode)
         return CallStartedEvent(**self._envelope(), messages=self._history(), data=data)
 
-    def turn_completed(self, turn: Turn, origin: datetime, latency: Mapping[str, int]) -> TurnCompletedEvent:
-        """The caller has finished a turn; `latency` is that of the turn before it."""
-        self._note_turn(turn, "caller")
+    def turn_completed(
+        self, turn: Turn, revision: int, origin: datetime, latency: Mapping[str, int]
+    ) -> TurnCompletedEvent:
+        """The caller has finished a turn; `latency` is that of the turn before it.
+
+        What a provisional turn has told and nobody answered is told again.
+        """
+        self._spoken = [*self._told_early, *self._spoken]
+        self.confirmed(turn)
         data = TurnCompletedData(
-            turn=turn_data(turn, origin),
-            spoken=self._take_spoken(),
-            latency=LatencyData.model_validate(dict(latency)) if latency else None,
+            turn=turn_data(turn, origin), revision=revision, spoken=self._take_spoken(), latency=_latency(latency)
         )
         return TurnCompletedEvent(**self._envelope(), messages=self._history(), data=data)
+
+    def turn_provisional(self, turn: Turn, revision: int, origin: datetime, latency: Mapping[str, int]) -> Event:
+        """The caller may have finished a turn; what the bot said is told again when the words are taken back."""
+        self._told_early = self._spoken
+        data = TurnProvisionalData(
+            turn=turn_data(turn, origin), revision=revision, spoken=self._take_spoken(), latency=_latency(latency)
+        )
+        return TurnProvisionalEvent(**self._envelope(), messages=self._history(turn.text), data=data)
+
+    def turn_retracted(self, number: int, revision: int, text: str) -> Event:
+        """The caller went on."""
+        self.counts.retracted += 1
+        self._spoken, self._told_early = [*self._told_early, *self._spoken], []
+        data = TurnRetractedData(number=number, revision=revision, text=text)
+        return TurnRetractedEvent(**self._envelope(), data=data)
+
+    def confirmed(self, turn: Turn) -> None:
+        """A turn of the caller stands."""
+        self._told_early = []
+        self._note_turn(turn, "caller")
 
     def transcript_final(self, turn: Turn, track: Track, origin: datetime) -> TranscriptFinalEvent:
         """One side of a call that is only transcribed has said something."""
@@ -155,6 +196,9 @@ class Reporter:
                 no_inputs=self.counts.no_inputs,
                 refused_replies=self.counts.refused_replies,
                 missed_replies=self.counts.missed_replies,
+                retracted_turns=self.counts.retracted,
+                resumptions=self.counts.resumptions,
+                latency=_summary(self.counts.answered_ms),
             ),
             transcript=tuple(
                 TranscriptLine(role=line.role, text=line.text, at=started + timedelta(milliseconds=line.at_ms))
@@ -177,6 +221,7 @@ class Reporter:
                 direction=identity.direction,
                 started_at=identity.started_at,
                 parameters=dict(self.parameters),
+                turns=self.counts.turns,
                 state=self.state,
             ),
         }
@@ -185,12 +230,12 @@ class Reporter:
         self.counts.turns += 1
         self.transcript.add("user" if track == "caller" else "agent", turn.text, self._elapsed_ms())
 
-    def _history(self) -> Sequence[Message] | None:
+    def _history(self, said: str = "") -> Sequence[Message] | None:
+        """Return the conversation; `said` is a turn that is not sure yet."""
         if not self._messages:
             return None
-        return tuple(
-            Message(role=line.role, content=line.text) for line in self.transcript.lines if line.role != "agent"
-        )
+        lines = [Message(role=line.role, content=line.text) for line in self.transcript.lines if line.role != "agent"]
+        return (*lines, Message(role="user", content=said)) if said else tuple(lines)
 
     def _take_spoken(self) -> tuple[SpokenData, ...]:
         spoken, self._spoken = self._spoken, []
@@ -201,3 +246,19 @@ class Reporter:
 
     def _elapsed_ms(self) -> int:
         return round((datetime.now(UTC) - self.identity.started_at).total_seconds() * 1_000)
+
+
+def _latency(parts: Mapping[str, int]) -> LatencyData | None:
+    return LatencyData.model_validate(dict(parts)) if parts else None
+
+
+def _summary(answered_ms: Sequence[int]) -> LatencySummary | None:
+    if not answered_ms:
+        return None
+    ordered = sorted(answered_ms)
+    return LatencySummary(
+        turns=len(ordered),
+        p50_ms=ordered[len(ordered) // 2],
+        p95_ms=ordered[len(ordered) * 19 // 20],
+        max_ms=ordered[-1],
+    )

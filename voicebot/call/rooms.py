@@ -7,6 +7,7 @@ from voicebot.config import Settings
 from voicebot.courier import Courier
 from voicebot.live import Live
 from voicebot.metrics import Metrics
+from voicebot.recorder import Recorder
 from voicebot.store import Store
 from voicebot.tts import Voices
 from voicebot.wire.twiml import Doors
@@ -24,3 +25,4 @@ class Rooms:
     store: Store
     live: Live
     metrics: Metrics
+    recorder: Recorder

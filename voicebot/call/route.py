@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from voicebot.call.inputs import CallInput, Dialed, HandedOver, Leaving
 from voicebot.call.leg import Leg
 from voicebot.config import NumberSettings, Settings
-from voicebot.core.actions import Configure, HangUp, Redirect, SendDigits, Transfer
+from voicebot.core.actions import Configure, EndpointPolicy, HangUp, Redirect, SendDigits, Transfer
 from voicebot.core.events import StreamStarted
 from voicebot.wire import twiml
 from voicebot.wire.soniox_tts import VoiceOptions
@@ -63,7 +63,7 @@ class Route:
         self.leaving = action
         await self.leg.close()
 
-    def configure(self, change: Configure) -> VoiceOptions:
+    def configure(self, change: Configure | EndpointPolicy) -> VoiceOptions:
         """Recognise in another way from here on; return how to speak."""
         before, self.options = self.options, self.options.changed_by(change)
         if self.options.stt != before.stt:

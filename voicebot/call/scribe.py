@@ -10,12 +10,13 @@ from pydantic import JsonValue
 from voicebot.call.inputs import LegClosed
 from voicebot.call.reporter import Counts, Identity
 from voicebot.call.rooms import Rooms
-from voicebot.core.events import StreamStarted, Track, Turn
+from voicebot.core.events import NotATurn, StreamStarted, Track, Turn
 from voicebot.core.playback import Spoken
 from voicebot.core.turns import TurnState
 from voicebot.courier import Attempted, ReplyFailed
 from voicebot.errors import VoicebotError
 from voicebot.live import (
+    BotResumed,
     BotSaid,
     BotSays,
     CallClosed,
@@ -23,12 +24,15 @@ from voicebot.live import (
     DigitPressed,
     Latency,
     LiveEvent,
+    Overheard,
     Partial,
     ReplyMissing,
     ReplyTaken,
     StreamOpened,
     Trouble,
     TurnEnded,
+    TurnOffered,
+    TurnTakenBack,
     WebhookAttempt,
 )
 from voicebot.store.rows import CallEnd, CallRow, TurnRow, UtteranceRow
@@ -124,6 +128,34 @@ class Scribe:
             words=[word.model_dump() for word in data.words],
         )
         self._keep(row)
+
+    def offered(self, turn: Turn, revision: int) -> None:
+        """A turn is told before its end is sure."""
+        self._metrics.provisional_turns.labels("offered").inc()
+        self._live.publish(TurnOffered(self._id, turn, revision))
+
+    def confirmed(self) -> None:
+        """A provisional turn stands."""
+        self._metrics.provisional_turns.labels("confirmed").inc()
+
+    def taken_back(self, number: int, revision: int) -> None:
+        """The caller went on after a provisional turn."""
+        self._metrics.provisional_turns.labels("retracted").inc()
+        self._live.publish(TurnTakenBack(self._id, number, revision))
+        self._log.info("turn.retracted", turn=number, revision=revision)
+
+    def overheard(self, aside: NotATurn) -> None:
+        """Words that are no turn."""
+        self._metrics.asides.labels(aside.kind).inc()
+        self._live.publish(Overheard(self._id, aside.kind, aside.text))
+        text = {"text": aside.text} if self._transcripts else {}
+        self._log.info("turn.not_a_turn", kind=aside.kind, **text)
+
+    def resumed(self) -> None:
+        """A barge-in came to nothing."""
+        self._metrics.false_barge_ins.inc()
+        self._live.publish(BotResumed(self._id))
+        self._log.info("call.bot_resumed")
 
     def latency(self, turn: int, parts: Mapping[str, int]) -> None:
         """The bot answers a turn; this is where the time went."""

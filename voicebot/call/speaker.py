@@ -1,20 +1,32 @@
 """Carries out the actions of a reply in their order, so that the caller hears them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 
 from voicebot.call.inputs import BotBegan, CallInput, Leaving, NotSpoken, Performed
 from voicebot.call.leg import Leg
 from voicebot.call.rooms import Rooms
+from voicebot.call.script import Script
 from voicebot.core.actions import Action, Configure, HangUp, Listen, Pause, Play, Redirect, Say, SendDigits, Transfer
-from voicebot.core.audio import duration_ms, silence
+from voicebot.core.audio import BYTES_PER_MS, duration_ms, silence
 from voicebot.core.playback import Playback, Spoken
 from voicebot.errors import PeerError
+from voicebot.tts import SpeechStream
 from voicebot.wire.soniox_tts import VoiceOptions
+
+BEGINNING_MS = 20
+"""So much of an utterance goes out before the mark whose echo tells that the caller hears it."""
+
+type _Source = Say | Play | Pause
 
 
 class Speaker:
-    """One performance at a time; an interruption ends it together with everything queued behind it."""
+    """One performance at a time; an interruption ends it together with everything queued behind it.
+
+    What an interruption has cut off can be kept until `forget`: it may have been a cough.
+    """
 
     def __init__(
         self,
@@ -27,112 +39,214 @@ class Speaker:
         self.playback = Playback()
         self.voice = voice
         self.leg: Leg | None = None
-        self._voices, self._clips, self._limits = rooms.voices, rooms.clips, rooms.settings.limits
+        self._voices, self._clips, self._settings = rooms.voices, rooms.clips, rooms.settings
         self._deliver, self._adjust, self._leave = deliver, adjust, leave
-        self._queue: asyncio.Queue[Sequence[Action]] = asyncio.Queue(self._limits.actions)
+        self._queue: deque[Script] = deque()
+        self._bell = asyncio.Event()
+        self._script: Script | None = None
         self._performance: asyncio.Task[None] | None = None
+        self._pending: Action | None = None
+        """The action under way, as long as the ledger of playback does not account for it."""
+        self._sources: dict[int, _Source] = {}
+        """What each utterance of the ledger came from."""
+        self._kept: deque[Script] = deque()
         self._silent = asyncio.Event()
         self._silent.set()
 
     @property
     def idle(self) -> bool:
         """Nothing is being performed, queued or heard."""
-        return self._queue.empty() and self._performance is None and not self.playback.speaking
+        return not self._queue and self._performance is None and not self.playback.speaking
+
+    @property
+    def keeps(self) -> bool:
+        """Something was cut off that may still be said."""
+        return bool(self._kept)
 
     async def run(self) -> None:
         """Perform replies one after another until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
-                actions = await self._queue.get()
-                self._performance = group.create_task(self._perform(actions))
+                while not self._queue:
+                    self._bell.clear()
+                    await self._bell.wait()
+                self._script = self._queue.popleft()
+                self._performance = group.create_task(self._perform(self._script))
                 await asyncio.wait([self._performance])
-                self._performance = None
+                self._performance = self._script = self._pending = None
                 await self._deliver(Performed())
 
-    def perform(self, actions: Sequence[Action]) -> bool:
-        """Queue the actions of one reply; False when the queue is full."""
-        try:
-            self._queue.put_nowait(actions)
-        except asyncio.QueueFull:
+    def perform(self, script: Script) -> bool:
+        """Queue a reply; False when the queue is full."""
+        if len(self._queue) >= self._settings.limits.actions:
             return False
+        self._queue.append(script)
+        self._bell.set()
         return True
+
+    def drop(self, script: Script) -> None:
+        """Perform nothing more of a reply of which nothing was heard yet."""
+        if script is self._script and self._performance:
+            self._performance.cancel()
+        elif script in self._queue:
+            self._queue.remove(script)
 
     def reached(self, mark: str) -> tuple[Spoken, ...]:
         """Take an echoed mark; return the utterances that were heard to their end."""
-        spoken = self.playback.reached(mark)
-        self._note_silence()
-        return spoken
+        return self._over(self.playback.reached(mark))
 
-    async def interrupt(self, now: float) -> tuple[Spoken, ...]:
-        """Stop at once: what is queued is dropped, what the carrier still holds is cleared."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        if self._performance:
-            self._performance.cancel()
+    def overdue(self, now: float) -> tuple[Spoken, ...]:
+        """Return the utterances that count as heard although the carrier has not said so in time."""
+        return self._over(self.playback.overdue(now, self._settings.twilio.mark_timeout_s))
+
+    def overdue_at(self) -> float | None:
+        """Return when `overdue` must be asked, or None."""
+        return self.playback.overdue_at(self._settings.twilio.mark_timeout_s)
+
+    async def interrupt(self, now: float, *, keep: bool = False, but: Script | None = None) -> tuple[Spoken, ...]:
+        """Stop at once: what is queued is dropped, or kept; what the carrier still holds is cleared.
+
+        `but` names a reply that is not touched; nothing of it was heard yet.
+        """
         audible = self.playback.speaking
         spoken = self.playback.clear(now)
-        self._note_silence()
+        cut = [] if self._script in {None, but} else [self._script]
+        rest = tuple(self._rest(spoken))
+        if cut and self._pending is not None:
+            rest += (self._pending,)
+        self._pending = None if cut else self._pending
+        self._kept.clear()
+        if keep and (cut or rest):
+            script = cut[0] if cut else Script(0)
+            script.put_back(rest)
+            self._kept = deque([script, *(queued for queued in self._queue if queued is not but)])
+        if cut and self._performance:
+            self._performance.cancel()
+        self._queue = deque(queued for queued in self._queue if queued is but)
+        self._over(spoken)
         if audible and self.leg:
             await self.leg.clear()
         return spoken
 
-    async def _perform(self, actions: Sequence[Action]) -> None:
-        for action in actions:
+    def resume(self) -> None:
+        """Go on with what the last interruption cut off."""
+        self._queue.extendleft(reversed(self._kept))
+        self._kept.clear()
+        if self._queue:
+            self._bell.set()
+
+    def forget(self) -> None:
+        """Drop what the last interruption cut off."""
+        self._kept.clear()
+
+    # --- one reply --------------------------------------------------------------------------------
+
+    async def _perform(self, script: Script) -> None:
+        while action := await script.next():
+            self._pending = action
             match action:
                 case Say():
-                    await self._say(action)
+                    await self._say(action, script)
                 case Play():
-                    await self._play(action)
+                    await self._play(action, script)
                 case Pause():
-                    await self._utter("", (silence(action.ms),), interruptible=True)
+                    await script.released.wait()
+                    await self._utter(action, "", silence(action.ms), interruptible=True)
                 case Listen() | Configure():
+                    await script.released.wait()
                     self._adjust(action)
                 case HangUp() | Transfer() | Redirect() | SendDigits():
+                    await script.released.wait()
                     await self._heard()
                     await self._leave(action)
                     return
+            self._pending = None
 
-    async def _say(self, say: Say) -> None:
+    async def _say(self, say: Say, script: Script) -> None:
+        """Speak; a text that goes on is spoken while its next pieces are being written."""
         changes = {"language": say.language, "voice": say.voice, "speed": say.speed}
         voice = self.voice.model_copy(update={key: value for key, value in changes.items() if value is not None})
-        number = self.playback.begin(say.text, interruptible=say.interruptible)
-        try:
-            async with self._voices.speak(voice) as stream:
-                await stream.write(say.text, last=True)
-                first = True
-                async for chunk in stream:
-                    await self._send(number, chunk.audio, chunk.characters, say.text if first else "")
-                    first = False
-        except PeerError as error:
-            await self._mark(self.playback.fail(number))
-            await self._deliver(NotSpoken(str(error)))
-            return
-        await self._mark(self.playback.complete(number))
+        async with self._voices.speak(voice) as stream:
+            error = await self._write(stream, say)
+            await script.released.wait()
+            number = self._begin(say, say.text, interruptible=say.interruptible)
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(self._write_on(number, say, stream, script))
+                error = error or await self._sound(number, stream)
+                if error:
+                    writing.cancel()
+        if error:
+            await self._deliver(NotSpoken(error))
+        await self._mark(self.playback.fail(number) if error else self.playback.complete(number))
 
-    async def _play(self, play: Play) -> None:
+    async def _write_on(self, number: int, say: Say, stream: SpeechStream, script: Script) -> None:
+        """Hand on the pieces of a text as they arrive; the ledger knows the whole of what was begun."""
+        text, more = say.text, say.more
+        while more:
+            piece = await script.next()
+            if not isinstance(piece, Say):  # the stream has ended, or broke, in the middle of the sentence
+                script.put_back([] if piece is None else [piece])
+                piece = replace(say, text="", more=False)
+            text, more = text + piece.text, piece.more
+            self.playback.extend(number, piece.text)
+            self._sources[number] = replace(say, text=text, more=False)
+            await self._write(stream, piece)
+
+    async def _write(self, stream: SpeechStream, say: Say) -> str:
+        """Give a piece of text to the voice; return what went wrong, or nothing."""
+        try:
+            await stream.write(say.text, last=not say.more)
+        except PeerError as error:
+            return str(error)
+        return ""
+
+    async def _sound(self, number: int, stream: SpeechStream) -> str:
+        """Send the audio of an utterance; return what went wrong, or nothing."""
+        try:
+            async for chunk in stream:
+                await self._send(number, chunk.audio, chunk.characters)
+        except PeerError as error:
+            return str(error)
+        return ""
+
+    async def _play(self, play: Play, script: Script) -> None:
         try:
             audio = await self._clips.fetch(play.url)
         except PeerError as error:
             await self._deliver(NotSpoken(str(error)))
             return
-        await self._utter(play.url, (audio,), interruptible=play.interruptible)
+        await script.released.wait()
+        await self._utter(play, play.url, audio[play.from_ms * BYTES_PER_MS :], interruptible=play.interruptible)
 
-    async def _utter(self, text: str, audio: Sequence[bytes], *, interruptible: bool) -> None:
-        number = self.playback.begin(text, interruptible=interruptible)
-        for chunk in audio:
-            await self._send(number, chunk, (), text)
+    async def _utter(self, source: _Source, text: str, audio: bytes, *, interruptible: bool) -> None:
+        number = self._begin(source, text, interruptible=interruptible)
+        await self._send(number, audio, ())
         await self._mark(self.playback.complete(number))
 
-    async def _send(self, number: int, audio: bytes, characters: Sequence[tuple[str, int, int]], begins: str) -> None:
+    def _begin(self, source: _Source, text: str, *, interruptible: bool) -> int:
+        number = self.playback.begin(text, interruptible=interruptible)
+        self._sources[number] = source
+        self._pending = None
+        return number
+
+    async def _send(self, number: int, audio: bytes, characters: Sequence[tuple[str, int, int]]) -> None:
         """Send audio once there is a stream to send it on; synthesis begins while the call still rings."""
         if self.leg is None:
             return
         await self.leg.attached.wait()
         self._silent.clear()
-        self.playback.sent(number, duration_ms(audio), characters, asyncio.get_running_loop().time())
-        await self.leg.speak(audio)
-        if begins:
-            await self._deliver(BotBegan(number, begins))
+        text = self.playback.text_of(number)
+        first = bool(text) and not self.playback.has_sound(number)
+        starts_at = self.playback.sent(number, duration_ms(audio), characters, asyncio.get_running_loop().time())
+        if not first:
+            await self.leg.speak(audio, starts_at)
+            return
+        head = BEGINNING_MS * BYTES_PER_MS
+        await self.leg.speak(audio[:head], starts_at)
+        await self._deliver(BotBegan(number, text, self._script.sequence if self._script else 0))
+        await self.leg.mark(self.playback.beginning(number))
+        if len(audio) > head:
+            await self.leg.speak(audio[head:], starts_at + BEGINNING_MS / 1_000)
 
     async def _mark(self, name: str | None) -> None:
         if name and self.leg:
@@ -143,11 +257,27 @@ class Speaker:
         """Wait until the caller has heard everything; a carrier that never says so is given up on."""
         remaining = self.playback.remaining_s(asyncio.get_running_loop().time())
         try:
-            async with asyncio.timeout(remaining + self._limits.hangup_timeout_s):
+            async with asyncio.timeout(remaining + self._settings.limits.hangup_timeout_s):
                 await self._silent.wait()
         except TimeoutError:
             await self._deliver(NotSpoken("the carrier did not report the end of the last speech"))
 
-    def _note_silence(self) -> None:
+    # --- what is left -----------------------------------------------------------------------------
+
+    def _rest(self, spoken: Iterable[Spoken]) -> Iterable[Action]:
+        """Return what is left of utterances that were cut off."""
+        for one in spoken:
+            match self._sources.get(one.utterance):
+                case Say() as say if one.interrupted and one.rest:
+                    yield replace(say, text=one.rest, more=False)
+                case Play() as play if one.interrupted:
+                    yield replace(play, from_ms=play.from_ms + one.ms)
+                case _:
+                    pass
+
+    def _over(self, spoken: tuple[Spoken, ...]) -> tuple[Spoken, ...]:
+        for one in spoken:
+            self._sources.pop(one.utterance, None)
         if not self.playback.speaking:
             self._silent.set()
+        return spoken

@@ -10,12 +10,13 @@ from rich.text import Text
 from voicebot import live
 
 LATENCY_NAMES = {
-    "endpoint_ms": "turn decided",
-    "webhook_ms": "application",
-    "reply_ms": "reply read",
-    "first_audio_ms": "first audio",
-    "total_ms": "silence heard",
+    "settled_ms": "words settled",
+    "decided_ms": "turn decided",
+    "reply_began_ms": "reply",
+    "audio_sent_ms": "audio sent",
+    "audio_heard_ms": "audio heard",
 }
+"""Steps of a turn, each in milliseconds since the end of speech."""
 
 
 class CallView:
@@ -80,6 +81,14 @@ def _line(event: live.LiveEvent) -> Text | None:  # noqa: C901, PLR0911, PLR0912
         case live.TurnEnded(track=track, turn=turn):
             text = Text.assemble(turn.text, (f"   turn {turn.number}, {turn.reason}", "dim"))
             return Text.assemble((f"  {track:>8} ", "bold cyan"), text)
+        case live.TurnOffered(turn=turn, revision=revision):
+            return _labelled("caller", f"{turn.text}   turn {turn.number}, provisional {revision}", "dim cyan")
+        case live.TurnTakenBack(number=number, revision=revision):
+            return _labelled("caller", f"goes on: turn {number}, provisional {revision} is taken back", "dim cyan")
+        case live.Overheard(kind=kind, text=text):
+            return _labelled("caller", f"{text}   {kind}, no turn", "dim cyan")
+        case live.BotResumed():
+            return _labelled("bot", "goes on: it was no speech that stopped it", "yellow")
         case live.DigitPressed():
             return _labelled("key", "the caller pressed a key", "cyan")
         case live.WebhookAttempt(event=name, attempt=attempt, status=status, error=error, ms=ms):
@@ -98,8 +107,8 @@ def _line(event: live.LiveEvent) -> Text | None:  # noqa: C901, PLR0911, PLR0912
         case live.BotSaid():
             return None
         case live.Latency(turn=turn, parts=parts):
-            told = "  ".join(f"{LATENCY_NAMES[name]} {ms} ms" for name, ms in parts.items() if name in LATENCY_NAMES)
-            return _labelled("latency", f"turn {turn}: {told}", "blue")
+            told = "  ".join(f"{LATENCY_NAMES[name]} {ms}" for name, ms in parts.items() if name in LATENCY_NAMES)
+            return _labelled("latency", f"turn {turn}, ms since end of speech: {told}", "blue")
         case live.Trouble(what=what):
             return _labelled("trouble", what, "red")
         case live.CallClosed(reason=reason, duration_ms=ms, turns=turns):

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -143,12 +143,12 @@ def _summary(
 
     said, heard = " ".join(clip.text for clip in spoken), " ".join(turn.text for turn in turns)
     rate = error_rate(said, heard)
-    totals = sorted(latency.parts["total_ms"] for latency in latencies if "total_ms" in latency.parts)
+    heard_ms = sorted(waited for latency in latencies if (waited := answer_ms(latency.parts)) is not None)
     console.print(Text("\nsummary", "bold"))
     console.print(f"  turns            {len(turns)} of {len(spoken)}")
     console.print(f"  word error rate  {rate:.1%} (studio speech over µ-law, not a recorded phone call)")
-    if totals:
-        console.print(f"  answer heard     {totals[len(totals) // 2]} ms after the caller's last sound (median)")
+    if heard_ms:
+        console.print(f"  answer heard     {heard_ms[len(heard_ms) // 2]} ms after the caller's last sound (median)")
     wrong = [failure.message for failure in report.failures]
     if len(turns) != len(spoken):
         wrong.append(f"{len(spoken)} sentences were said, {len(turns)} turns came through")
@@ -157,6 +157,11 @@ def _summary(
     if report.ended != "service":
         wrong.append(f"the bot should have ended the call, but it was ended by: {report.ended}")
     return wrong
+
+
+def answer_ms(parts: Mapping[str, int]) -> int | None:
+    """Return how long the caller waited: to the echo of the answer's first mark, else to its first audio sent."""
+    return parts.get("audio_heard_ms", parts.get("audio_sent_ms"))
 
 
 def _write(

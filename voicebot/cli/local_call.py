@@ -19,6 +19,7 @@ from voicebot.errors import ConfigurationError
 from voicebot.local.phone import scenario
 from voicebot.local.phone.caller import PhoneCall
 from voicebot.local.phone.display import Display
+from voicebot.local.phone.echo import Echo
 from voicebot.local.phone.events import PhoneEvent
 from voicebot.local.phone.faults import PhoneFaults, parse_faults
 from voicebot.local.phone.options import (
@@ -83,6 +84,8 @@ def _add_call(group: argparse._ArgumentGroup) -> None:
         default="noise",
         help="how silence is sent; suppress leaves gaps (default: %(default)s)",
     )
+    echo = "the caller's phone returns the bot's voice, e.g. 160:-20 for 160 ms later and 20 dB softer"
+    group.add_argument("--echo", metavar="MS:DB", help=echo)
     fault = "misbehave, e.g. no_stop, drop_every=5, parameters.token=x; repeatable; a wrong name lists them all"
     group.add_argument("--fault", action="append", default=[], metavar="NAME[=N]", help=fault)
     rest = "serve Twilio's REST API for this account there (0 takes a free port)"
@@ -196,6 +199,7 @@ def _options(arguments: argparse.Namespace) -> CallOptions:
         ca_file=_existing(arguments.ca_file),
         status_callback=arguments.status_callback,
         quiet=arguments.quiet_caller,
+        echo=_echo(arguments.echo),
         faults=_faults(arguments.fault),
         record=_writable(arguments.record),
         report=_writable(arguments.report),
@@ -267,6 +271,13 @@ def _outcome(text: str) -> DialOutcome:
         return DialOutcome.parse(text)
     except ValueError as error:
         raise _UsageError(f"--dial {error}") from error
+
+
+def _echo(text: str | None) -> Echo | None:
+    try:
+        return None if text is None else Echo.parse(text)
+    except ValueError as error:
+        raise _UsageError(f"--echo {error}") from error
 
 
 def _faults(words: list[str]) -> PhoneFaults:

@@ -24,6 +24,8 @@ class Say:
     """1 is the voice's own pace."""
     interruptible: bool = True
     """The caller's voice stops it."""
+    more: bool = False
+    """The sentence goes on in the next `say`; only in streamed replies."""
     type: Literal["say"] = "say"
 
 
@@ -33,6 +35,8 @@ class Play:
 
     url: Annotated[str, Len(1, 2_000)]
     """http or https; WAV, MP3, OGG or FLAC. Fetched once and kept for other calls."""
+    from_ms: Milliseconds = 0
+    """Begin so far into it."""
     interruptible: bool = True
     """The caller's voice stops it."""
     type: Literal["play"] = "play"
@@ -57,18 +61,49 @@ class BargeInPolicy:
     """So much speech of the caller stops the bot."""
     min_words: Annotated[int, Ge(1), Le(50)] = 1
     """So many recognised words do."""
+    backchannels: tuple[str, ...] | None = None
+    """Words that are no wish to speak ("mhm", "okay"); left out, the list of the caller's language; empty for none."""
+    resume: bool = True
+    """Say the unheard rest when no words follow: it was a cough, not the caller."""
+    resume_after_ms: Milliseconds = 800
+    """So much silence without words after the sound that stopped the bot."""
+
+
+type ExpectKind = Literal["free", "yes_no", "digits", "spelling", "email"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expect:
-    """What the application expects next: keys are collected to `digits` of them, the finish key or a pause between keys."""
+    """What the application expects next, in words or in keys: it stretches and shortens the patience for both.
 
+    Keys are collected to `digits` of them, the finish key or a pause between keys, whatever the kind.
+    """
+
+    kind: ExpectKind = "free"
+    """`yes_no`, `digits`, `spelling` and `email` are read from the words into `turn.entry`."""
     digits: Annotated[int, Ge(1), Le(64)] | None = None
-    """How many keys; unknown when left out."""
+    """How many keys, spoken digits or letters complete the entry; unknown when left out."""
     finish_key: Annotated[str, Len(0, 1)] = "#"
     """This key ends the collection; empty for none."""
     between_digits_ms: Milliseconds = 3_000
     """So long after the last key the collection ends by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPolicy:
+    """When the recogniser says that an utterance is over (Soniox, endpoint detection); what is not named stays.
+
+    Soniox takes these at the start of a session, so a change opens a new one.
+    """
+
+    enable_endpoint_detection: bool | None = None
+    """Without it silence alone ends turns."""
+    max_endpoint_delay_ms: Annotated[int, Ge(500), Le(3_000)] | None = None
+    """Longest time between the end of speech and its endpoint."""
+    endpoint_sensitivity: Annotated[float, Ge(-1), Le(1)] | None = None
+    """Higher gives more and earlier endpoints."""
+    endpoint_latency_adjustment_level: Annotated[int, Ge(0), Le(3)] | None = None
+    """Higher gives earlier endpoints at some cost in accuracy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +114,20 @@ class Listen:
     """Silence after which the recogniser is asked to settle its words."""
     commit_after_ms: Annotated[int, Ge(200), Le(30_000)] | None = None
     """Silence after which settled words are a turn although no endpoint came."""
+    endpoint_after_ms: Annotated[int, Ge(0), Le(10_000)] | None = None
+    """Least silence before an endpoint ends the turn; more is more patience, 0 takes the recogniser's word for it."""
     max_turn_ms: Annotated[int, Ge(1_000), Le(600_000)] | None = None
     """Longest turn, from its first word."""
     no_input_ms: Milliseconds | None = None
     """Silence after the bot's last heard word before `no_input`; 0 is never."""
+    provisional: bool | None = None
+    """Post the turn as soon as its words are settled, before its end is sure."""
     barge_in: BargeInPolicy | None = None
     """When the caller's voice stops the bot."""
     expect: Expect | None = None
-    """Which keys are expected."""
+    """What is expected: an answer of a kind, keys."""
+    endpoint: EndpointPolicy | None = None
+    """When the recogniser ends an utterance."""
     type: Literal["listen"] = "listen"
 
 

@@ -19,7 +19,7 @@ _LATER = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back from one attempt: a status, or the reason why there is none."""
+    """What came back from one attempt: a status, or the reason why there is none; both when a streamed reply broke off."""
 
     status: int | None = None
     error: str = ""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from voicebot.core.entries import Entry
+
 type Track = Literal["caller", "agent"]
 """Whose voice: `caller` is the carrier's inbound track, `agent` its outbound track (Twilio, `<Stream track>`)."""
 
@@ -125,21 +127,31 @@ type CarrierEvent = StreamStarted | Media | Digit | MarkReached | StreamStopped 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Local speech activity: sound above the noise floor began."""
+    """Local speech activity: sound above the noise floor began.
+
+    `at_ms` is where, on the audio clock of its track (from the first audio byte); None where only the wall clock knows.
+    """
+
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """Local speech activity: silence; `silent_ms` of it have passed when this is said (the hangover)."""
+    """Local speech activity: silence; `silent_ms` of it have passed when this is said (the hangover).
+
+    `at_ms` is where the sound ended, on the audio clock of its track.
+    """
 
     silent_ms: int
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BotStarted:
-    """The caller begins to hear the bot."""
+    """The caller begins to hear the bot; `text` is what it says, to know its echo."""
 
     interruptible: bool = True
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +216,10 @@ class Turn:
     tokens: tuple[Token, ...] = ()
     digits: str = ""
     translation: str = ""
+    entry: Entry | None = None
+    """What was expected, as read from the words (and, for digits, the keys)."""
+    settled_at: float | None = None
+    """When the last word was settled, in seconds on the clock of the turn machine."""
     started_ms: int | None = None
     ended_ms: int | None = None
 
@@ -215,9 +231,46 @@ class AskFinalize:
 
 @dataclass(frozen=True, slots=True)
 class TurnCompleted:
-    """A turn is over: tell the application."""
+    """A turn is over: tell the application.
+
+    `revision` counts from 1 the versions of this turn that were told. A version that was told provisionally, and whose
+    words stand, is confirmed with the same number; `confirms` says so.
+    """
 
     turn: Turn
+    revision: int = 1
+    confirms: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnProvisional:
+    """The words of a turn are settled, its end is not sure yet: a head start for the application."""
+
+    turn: Turn
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRetracted:
+    """The caller goes on: this version of the turn is not what was said."""
+
+    number: int
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotATurn:
+    """Words that ask for no answer, said while the bot spoke: a sign of listening, or the bot's own voice coming back."""
+
+    kind: Literal["backchannel", "echo"]
+    text: str
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSpeech:
+    """What stopped the bot was no speech: it may say the unheard rest."""
 
 
 type DigitsReason = Literal["count", "finish_key", "timeout", "hangup"]
@@ -245,4 +298,14 @@ class NoInput:
     count: int
 
 
-type TurnEffect = AskFinalize | TurnCompleted | DigitsCompleted | BargeIn | NoInput
+type TurnEffect = (
+    AskFinalize
+    | TurnProvisional
+    | TurnRetracted
+    | TurnCompleted
+    | NotATurn
+    | DigitsCompleted
+    | BargeIn
+    | ResumeSpeech
+    | NoInput
+)

@@ -1,6 +1,6 @@
 """The latency account of one turn: from the caller's last sound to the bot's first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(slots=True)
@@ -8,30 +8,26 @@ class TurnClock:
     """When each step of a turn happened, in seconds on one clock; None where it did not."""
 
     speech_ended: float | None = None
-    """The caller's last sound, by the local detector."""
-    completed: float | None = None
+    """The caller's last sound, on the audio clock: neither the recogniser's delay nor the hangover is in it."""
+    settled: float | None = None
+    """The last word was settled."""
+    decided: float | None = None
     """The decision that the turn is over."""
+    sent: float | None = None
+    """The request with the turn left, the last attempt if there were several; before `decided` for a provisional turn."""
     reply_began: float | None = None
     """First byte of the application's reply."""
     replied: float | None = None
-    """Last byte of it."""
-    first_audio: float | None = None
+    """Last byte of it; a streamed one may go on while it is spoken."""
+    audio_sent: float | None = None
     """First audio of the bot's answer, as sent."""
+    audio_heard: float | None = None
+    """The carrier played it (its mark came back)."""
 
     def parts(self) -> dict[str, int]:
-        """Return the known parts in milliseconds, under the names of the webhook contract.
-
-        A part whose end came before its beginning is left out: speech may begin before the reply has ended.
-        """
-        spans = {
-            "endpoint_ms": (self.speech_ended, self.completed),
-            "webhook_ms": (self.completed, self.reply_began),
-            "reply_ms": (self.reply_began, self.replied),
-            "first_audio_ms": (self.replied, self.first_audio),
-            "total_ms": (self.speech_ended, self.first_audio),
-        }
-        return {
-            name: round((end - start) * 1_000)
-            for name, (start, end) in spans.items()
-            if start is not None and end is not None and end >= start
-        }
+        """Return the known steps as milliseconds since the end of speech, under the names of the webhook contract."""
+        start = self.speech_ended
+        if start is None:
+            return {}
+        steps = ((step.name, getattr(self, step.name)) for step in fields(self) if step.name != "speech_ended")
+        return {f"{name}_ms": max(0, round((at - start) * 1_000)) for name, at in steps if at is not None}

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 MS_PER_CHARACTER = 60
 """Pace of speech, to guess the length of an utterance that is still being synthesised without timestamps."""
 
+BEGINNING = "begun"
+
 type Characters = tuple[tuple[str, int, int], ...]
 """(text, start_ms, end_ms) of pieces of an utterance, counted from its own first audio."""
 
@@ -21,6 +23,14 @@ class Spoken:
     ms: int
     """How much of it was heard, in milliseconds."""
     interrupted: bool
+
+    @property
+    def rest(self) -> str:
+        """What is left to say: the unheard text from the beginning of the word that was cut."""
+        if not self.heard or not self.unheard.strip() or self.unheard[:1].isspace():
+            return self.unheard.strip()
+        cut = self.heard.rsplit(maxsplit=1)[-1] if not self.heard[-1].isspace() else ""
+        return (cut + self.unheard).strip()
 
 
 @dataclass(slots=True)
@@ -71,6 +81,11 @@ class Playback:
         return any(u.sent_ms or u.complete for u in self._queue)
 
     @property
+    def text(self) -> str:
+        """What is being said: the texts of everything that was sent and not yet heard to its end."""
+        return " ".join(u.text for u in self._queue if u.sent_ms and u.text)
+
+    @property
     def interruptible(self) -> bool:
         """What is being heard now may be interrupted."""
         return all(u.interruptible for u in self._queue[:1])
@@ -81,16 +96,40 @@ class Playback:
         self._queue.append(_Utterance(self._numbers, text, interruptible))
         return self._numbers
 
-    def sent(self, number: int, ms: int, characters: Sequence[tuple[str, int, int]], now: float) -> None:
-        """Note `ms` of audio of an utterance that was sent now."""
+    def has_sound(self, number: int) -> bool:
+        """Say whether audio of an utterance was sent."""
         utterance = self._find(number)
-        if utterance is None:
-            return
+        return utterance is not None and bool(utterance.sent_ms)
+
+    def text_of(self, number: int) -> str:
+        """Return the text of an utterance that is not over, as far as it is known."""
+        utterance = self._find(number)
+        return utterance.text if utterance else ""
+
+    def extend(self, number: int, text: str) -> None:
+        """Note that an utterance goes on with more text."""
+        if utterance := self._find(number):
+            utterance.text += text
+
+    def sent(self, number: int, ms: int, characters: Sequence[tuple[str, int, int]], now: float) -> float:
+        """Note `ms` of audio of an utterance that was sent now; return when it begins to be heard."""
+        utterance = self._find(number)
         start = max(now, self._free_at)
+        if utterance is None:
+            return start
         self._free_at = start + ms / 1_000
         utterance.pieces.append((start, ms))
         utterance.characters.extend(characters)
         utterance.sent_ms += ms
+        return start
+
+    def beginning(self, number: int) -> str:
+        """Return the mark to send behind the first audio of an utterance: its echo says that it is being heard."""
+        return f"{self.generation}:{number}:{BEGINNING}"
+
+    def begun(self, mark: str) -> int | None:
+        """Return the utterance of this generation that an echoed mark tells is being heard, or None."""
+        return next((u.number for u in self._queue if self.beginning(u.number) == mark), None)
 
     def complete(self, number: int) -> str | None:
         """Note that all audio of an utterance was sent; return the mark to send, None if it was cleared meanwhile."""
@@ -116,6 +155,18 @@ class Playback:
             return ()
         heard = [u for u in self._queue if u.complete and u.number <= last.number]
         self._queue = [u for u in self._queue if u not in heard]
+        return tuple(u.spoken(u.sent_ms) for u in heard)
+
+    def overdue_at(self, grace_s: float) -> float | None:
+        """Return when everything that is complete counts as heard although the carrier has not said so, or None."""
+        return self._free_at + grace_s if self._queue and all(u.complete for u in self._queue) else None
+
+    def overdue(self, now: float, grace_s: float) -> tuple[Spoken, ...]:
+        """Return what counts as heard by our own clock, `grace_s` after the carrier should have echoed its marks."""
+        due_at = self.overdue_at(grace_s)
+        if due_at is None or now < due_at:
+            return ()
+        heard, self._queue = self._queue, []
         return tuple(u.spoken(u.sent_ms) for u in heard)
 
     def clear(self, now: float) -> tuple[Spoken, ...]:

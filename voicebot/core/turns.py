@@ -1,12 +1,9 @@
 """The turn machine, which says when it is the bot's turn: `step(state, event, now)` gives the next state and the effects."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Literal
 
-from annotated_types import Ge, Le
-
-from voicebot.core.actions import BargeInPolicy, Expect, Listen, Milliseconds
 from voicebot.core.events import (
     AskFinalize,
     BargeIn,
@@ -22,95 +19,28 @@ from voicebot.core.events import (
     Heard,
     HungUp,
     NoInput,
+    NotATurn,
+    ResumeSpeech,
     SpeechStarted,
     SpeechStopped,
     SttFailed,
     Tick,
-    Token,
     Turn,
     TurnCompleted,
     TurnEffect,
     TurnInput,
+    TurnProvisional,
     TurnReason,
     TurnRequested,
+    TurnRetracted,
 )
+from voicebot.core.policy import TurnPolicy, awaits_more
+from voicebot.core.turn_state import Bot, TurnState, any_text, bare, spoken
+
+__all__ = ["TurnPolicy", "TurnState", "step", "wake_at"]
 
 type Step = tuple[TurnState, tuple[TurnEffect, ...]]
 type _Act = Callable[[TurnState, float], Step]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnPolicy:
-    """The knobs of the machine; times in milliseconds of the caller's silence unless said otherwise."""
-
-    finalize_after_ms: Annotated[int, Ge(200), Le(10_000)] = 300
-    """Silence after which `finalize` is sent; Soniox advises 200 ms at least (manual finalization)."""
-    commit_after_ms: Annotated[int, Ge(200), Le(30_000)] = 1_600
-    """Silence after which finalized words are a turn although no endpoint came."""
-    max_turn_ms: Annotated[int, Ge(1_000), Le(600_000)] = 60_000
-    """From the first word to cutting the turn."""
-    no_input_ms: Milliseconds = 8_000
-    """Silence after the bot's last heard word before `no_input`; 0 is never."""
-    barge_in: BargeInPolicy = BargeInPolicy()
-    expect: Expect = Expect()
-
-    def changed_by(self, listen: Listen) -> Self:
-        """Return this policy with what `listen` names laid over it."""
-        named = {
-            name: value
-            for name in ("finalize_after_ms", "commit_after_ms", "max_turn_ms", "no_input_ms", "barge_in", "expect")
-            if (value := getattr(listen, name)) is not None
-        }
-        return replace(self, **named)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bot:
-    """The bot is being heard."""
-
-    since: float
-    interruptible: bool
-    words: int
-    """Words of this utterance that were there before the bot began."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnState:
-    """Everything the machine remembers; times are seconds on the caller's clock of `step`."""
-
-    policy: TurnPolicy = TurnPolicy()
-    number: int = 0
-    """Turns completed."""
-    settled: tuple[Token, ...] = ()
-    tentative: tuple[Token, ...] = ()
-    words_at: float | None = None
-    """When the words of this utterance last changed."""
-    opened_at: float | None = None
-    """When the first word of this utterance came; None as long as, or as soon as, it has none."""
-    speaking_since: float | None = None
-    quiet_since: float | None = None
-    """Since when the caller is silent by local speech activity; None while there is sound, before any, and when words
-    came that it has missed."""
-    unfinalized: bool = False
-    """There was sound that no `finalize` has covered yet."""
-    finalized: bool = False
-    """The settled words are all there is: `finalize` was answered and no sound came since."""
-    asks: tuple[int, ...] = ()
-    """For each `finalize` without its answer, the number of turns completed when it was sent."""
-    asked_at: float = float("-inf")
-    cut: TurnReason | None = None
-    """The turn ends with the answer to the last `finalize`, for this reason."""
-    digits: str = ""
-    digit_at: float | None = None
-    digits_done: DigitsReason | None = None
-    bot: _Bot | None = None
-    floor: bool = False
-    """The caller is waited for."""
-    idle_since: float | None = None
-    no_inputs: int = 0
-    hung_up: bool = False
-    deaf: bool = False
-    """The recogniser is gone, or was until words came: nobody answers `finalize`."""
 
 
 def step(state: TurnState, event: TurnInput, now: float) -> Step:
@@ -132,34 +62,39 @@ def _take(state: TurnState, event: TurnInput, now: float) -> Step:  # noqa: C901
     match event:
         case Heard():
             return _heard(state, event, now)
+        case Tick():
+            return state, ()
         case Endpoint():
-            # Without words it says nothing: words and keys that are still awaited go on being awaited.
-            return _complete(state, state.cut or "endpoint", now) if _any_text(state.settled) else (state, ())
+            return _endpoint(state, now)
         case Finalized():
             return _finalized(state, now)
         case SpeechStarted():
-            return replace(state, speaking_since=now, quiet_since=None, unfinalized=True, finalized=False), ()
+            return _sounded(state, now), ()
         case SpeechStopped(silent_ms=silent_ms):
             return _stopped(state, now - silent_ms / 1000), ()
-        case BotStarted(interruptible=interruptible):
-            return replace(state, bot=_Bot(now, interruptible, _words(state)), floor=False), ()
+        case BotStarted(interruptible=interruptible, text=text):
+            goes_on = state.bot is not None and state.bot.interruptible == interruptible
+            bot = state.bot if goes_on else Bot(now, interruptible, state.words)
+            return replace(state, bot=bot, said=state.saying(text, now), barged_at=None, floor=False), ()
         case BotStopped():
-            return replace(state, bot=None), ()
+            return replace(state, bot=None, hushed_at=now if state.bot else state.hushed_at), ()
         case FloorGiven():
             return replace(state, floor=True), ()
         case Digit(digit=digit):
             return _digit(state, digit, now)
         case TurnRequested():
-            return _cut(state, "command", now) if _anything(state) else (state, ())
+            return _cut(state, "command", now) if state.anything else (state, ())
         case HungUp():
-            state = replace(state, hung_up=True, bot=None, floor=False)
+            state = replace(state, hung_up=True, bot=None, barged_at=None, floor=False)
             return _flush(state, now) if state.deaf else (state, ())
         case Finished():
             return _flush(state, now)
         case SttFailed():
             return _flush(replace(state, deaf=True), now)
-        case Tick():
-            return state, ()
+
+
+def _sounded(state: TurnState, now: float) -> TurnState:
+    return replace(state, speaking_since=now, quiet_since=None, unfinalized=True, finalized=False, ended_at=None)
 
 
 def _stopped(state: TurnState, quiet_since: float) -> TurnState:
@@ -178,22 +113,42 @@ def _stopped(state: TurnState, quiet_since: float) -> TurnState:
 
 def _heard(state: TurnState, event: Heard, now: float) -> Step:
     settled = state.settled + event.settled
-    if _spoken(event.settled + event.tentative) == _spoken(state.tentative):
-        return replace(state, settled=settled, tentative=event.tentative, deaf=False), ()
-    open_ = _any_text(event.tentative) or _any_text(settled)
+    settled_at = now if any_text(event.settled) else state.settled_at
+    if spoken(event.settled + event.tentative) == spoken(state.tentative):
+        return replace(state, settled=settled, settled_at=settled_at, tentative=event.tentative, deaf=False), ()
+    open_ = any_text(event.tentative) or any_text(settled)
+    opens = open_ and state.opened_at is None
+    overlapping = state.overlaps(now) if opens else state.overlapping
     state = replace(
         state,
         settled=settled,
+        settled_at=settled_at,
         tentative=event.tentative,
         words_at=now,
-        opened_at=(now if state.opened_at is None else state.opened_at) if open_ else None,
-        quiet_since=state.quiet_since if _sound_pending(state) else None,  # else too soft for the local detector
+        opened_at=(now if opens else state.opened_at) if open_ else None,
+        overlapping=overlapping,
+        ended_at=None,
+        quiet_since=state.quiet_since if state.sound_pending else None,  # else too soft for the local detector
         finalized=False,
         deaf=False,
     )
-    if state.bot and _words(state) - state.bot.words >= state.policy.barge_in.min_words:
-        return _barge_in(state, "words")
-    return state, ()
+    state, retracted = _retract(state, spoken(state.settled + state.tentative)) if state.told else (state, ())
+    state, stopped = _barge_in(state, "words", now) if state.speaks_over else (state, ())
+    if state.barged_at is not None and state.speaks_up:
+        state = replace(state, barged_at=None)
+    return state, retracted + stopped
+
+
+def _endpoint(state: TurnState, now: float) -> Step:
+    """Without words it says nothing: words and keys that are still awaited go on being awaited."""
+    if not any_text(state.settled):
+        return state, ()
+    if state.cut is None and not state.aside(spoken(state.settled).strip()):
+        if awaits_more(state.entry()):
+            return state, ()  # a pause between groups of digits, letters, parts of an address
+        if state.policy.endpoint_after_ms and not state.hung_up:
+            return replace(state, ended_at=now), ()
+    return _complete(state, state.cut or "endpoint", now)
 
 
 def _finalized(state: TurnState, now: float) -> Step:
@@ -202,42 +157,78 @@ def _finalized(state: TurnState, now: float) -> Step:
         return state, ()
     asked_in, *asks = state.asks
     state = replace(state, asks=tuple(asks))
-    if asked_in != state.number or asks:
+    if asked_in != state.utterance or asks:
         return state, ()
     if state.cut:
         return _complete(state, state.cut, now)
-    return replace(state, finalized=not state.unfinalized), ()
+    return _offer(replace(state, finalized=not state.unfinalized))
+
+
+# --- the end of an utterance ----------------------------------------------------------------------
 
 
 def _complete(state: TurnState, reason: TurnReason, now: float) -> Step:
     """End the utterance; one without words is no turn, but keys that ended it are. Tentative words open the next one."""
-    text, done = _spoken(state.settled).strip(), state.digits_done
-    opened_at = now if _any_text(state.tentative) else None
-    cleared = replace(
+    text = spoken(state.settled).strip()
+    if not bare(text):  # nothing, or the full stop of a turn that was over
+        return _entered(_closed(state, now), ())
+    if kind := state.aside(text):
+        return _entered(*_set_aside(state, kind, text, now))
+    turn = state.turn(reason)
+    confirms = state.told is not None and _same(turn, state.told)
+    state, effects = (state, ()) if confirms else _retract(state, None)
+    completed = TurnCompleted(turn, state.revision if confirms else state.revision + 1, confirms)
+    state = replace(_told(_closed(state, now)), number=turn.number, revision=0, told=None, barged_at=None)
+    if turn.digits:
+        state = replace(state, keys=(), digit_at=None)
+    return replace(state, digits_done=None), (*effects, completed)
+
+
+def _same(turn: Turn, told: Turn) -> bool:
+    """Say whether the application was told this already; punctuation changes nothing, another `expect` may."""
+    return (bare(turn.text), turn.digits, turn.entry) == (bare(told.text), told.digits, told.entry)
+
+
+def _closed(state: TurnState, now: float) -> TurnState:
+    """The utterance is over; tentative words open the next one."""
+    opened_at = now if any_text(state.tentative) else None
+    begun = len(spoken(state.tentative).split())
+    gone = state.words - begun
+    return replace(
         state,
+        utterance=state.utterance + any_text(state.settled),
         settled=(),
         words_at=opened_at,
+        settled_at=None,
         opened_at=opened_at,
+        overlapping=opened_at is not None and state.overlaps(now),
         unfinalized=state.speaking_since is not None,
         finalized=False,
+        ended_at=None,
         cut=None,
-        bot=state.bot and replace(state.bot, words=len(_spoken(state.tentative).split())),
-        digits="" if done else state.digits,
-        digits_done=None,
+        keys=tuple((max(0, words - gone), key) for words, key in state.keys),
+        bot=state.bot and replace(state.bot, words=begun),
     )
-    if not text:
-        return (_told(cleared), (DigitsCompleted(state.digits, done),)) if done else (cleared, ())
-    turn = Turn(
-        number=state.number + 1,
-        text=text,
-        reason="hangup" if state.hung_up else reason,
-        tokens=state.settled,
-        digits=state.digits if done else "",
-        translation="".join(token.text for token in state.settled if token.translation).strip(),
-        started_ms=next((t.start_ms for t in state.settled if t.start_ms is not None), None),
-        ended_ms=next((t.end_ms for t in reversed(state.settled) if t.end_ms is not None), None),
-    )
-    return replace(_told(cleared), number=turn.number), (TurnCompleted(turn),)
+
+
+def _entered(state: TurnState, effects: tuple[TurnEffect, ...]) -> Step:
+    """Keys were complete, and there are no words to go with them."""
+    if state.digits_done is None:
+        return state, effects
+    completed = DigitsCompleted(state.digits, state.digits_done)
+    return replace(_told(state), keys=(), digits_done=None, barged_at=None), (*effects, completed)
+
+
+def _set_aside(state: TurnState, kind: Literal["backchannel", "echo"], text: str, now: float) -> Step:
+    """Words that ask for no answer are told all the same; a bot that they have stopped goes on."""
+    state, retracted = _retract(state, None)
+    effects: tuple[TurnEffect, ...] = (*retracted, NotATurn(kind, text, state.settled))
+    state = _closed(state, now)
+    if state.bot:
+        state = replace(state, bot=replace(state.bot, since=now))  # their sound is no reason to stop it either
+    if state.barged_at is None or not state.may_resume:
+        return state, effects
+    return replace(state, barged_at=None), (*effects, ResumeSpeech())
 
 
 def _told(state: TurnState) -> TurnState:
@@ -247,9 +238,32 @@ def _told(state: TurnState) -> TurnState:
 
 def _flush(state: TurnState, now: float) -> Step:
     """Nothing more will be recognised: what was tentative is the best there is."""
-    done = state.digits_done or ("hangup" if state.hung_up and state.digits else None)
+    done = state.digits_done or ("hangup" if state.hung_up and state.keys else None)
     state = replace(state, settled=state.settled + state.tentative, tentative=(), asks=(), digits_done=done)
     return _complete(state, state.cut or "finalize", now)
+
+
+# --- a head start ---------------------------------------------------------------------------------
+
+
+def _offer(state: TurnState) -> Step:
+    """Tell the turn before its end is sure, if the policy says so and its words stand."""
+    text = spoken(state.settled).strip()
+    if not (state.policy.provisional and state.finalized and bare(text)) or any_text(state.tentative):
+        return state, ()
+    if state.hung_up or state.told or state.digits_done or (state.keys and not state.joins):
+        return state, ()
+    if awaits_more(state.entry()) or state.aside(text):
+        return state, ()
+    turn, revision = state.turn("finalize"), state.revision + 1
+    return replace(state, told=turn, revision=revision), (TurnProvisional(turn, revision),)
+
+
+def _retract(state: TurnState, text: str | None) -> Step:
+    """Take back what was told if it is not `text`; punctuation alone changes nothing."""
+    if state.told is None or (text is not None and bare(text) == bare(state.told.text)):
+        return state, ()
+    return replace(state, told=None), (TurnRetracted(state.told.number, state.revision, bare(state.told.text)),)
 
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -257,27 +271,39 @@ def _flush(state: TurnState, now: float) -> Step:
 
 def _digit(state: TurnState, digit: str, now: float) -> Step:
     expect = state.policy.expect
-    effects: tuple[TurnEffect, ...] = ()
+    state, effects = _retract(state, None)
     if state.digits_done:
         # The next entry begins: the one before waits for its words no longer.
-        state, effects = _complete(state, state.cut or "digits", now)
-    if state.bot:
-        state, more = _barge_in(state, "digit")
+        state, more = _complete(state, state.cut or "digits", now)
         effects += more
+    if state.bot:
+        state, more = _barge_in(state, "digit", now)
+        effects += more
+    state = replace(state, barged_at=None)  # whatever the sound was, a key is meant
+    why: DigitsReason | None = None
     if expect.finish_key and digit == expect.finish_key:
-        state, more = _digits_done(state, "finish_key", now)
-        return state, effects + more
-    state = replace(state, digits=state.digits + digit, digit_at=now)
-    if expect.digits is not None and len(state.digits) >= expect.digits:
-        state, more = _digits_done(state, "count", now)
-        return state, effects + more
-    return state, effects
+        why = "finish_key"
+    else:
+        state = replace(state, keys=(*state.keys, (state.words, digit)), digit_at=now)
+        why = "count" if _enough(state) else None
+    if why is None:
+        return state, effects
+    state, more = _digits_done(state, why, now)
+    return state, effects + more
+
+
+def _enough(state: TurnState) -> bool:
+    expect = state.policy.expect
+    if expect.digits is None:
+        return False
+    entry = state.entry(tentative=True) if state.joins else None
+    return len(state.keys) >= expect.digits or (entry is not None and entry.complete)
 
 
 def _digits_done(state: TurnState, why: DigitsReason, now: float) -> Step:
     """Keys are complete; words that are still being recognised go into the same turn."""
     state = replace(state, digits_done=why, digit_at=None)
-    if _anything(state):
+    if state.anything:
         return _cut(state, "digits", now)
     return _complete(state, "digits", now)
 
@@ -289,37 +315,28 @@ def _deadlines(state: TurnState) -> Iterator[tuple[float, _Act]]:
     """Yield every pending deadline with what happens then."""
     if state.hung_up:
         return
-    policy = state.policy
-    if state.bot and state.speaking_since is not None and _may_interrupt(state):
+    policy, quiet = state.policy, state.silent_since
+    if state.bot and state.speaking_since is not None and state.may_interrupt and not state.only_aside:
         since = max(state.bot.since, state.speaking_since)
-        yield since + policy.barge_in.min_ms / 1000, lambda state, _now: _barge_in(state, "speech")
-    quiet = _quiet_since(state)
-    if quiet is not None and not (state.asks or state.deaf) and (state.unfinalized or _unsettled(state)):
+        yield since + policy.barge_in.min_ms / 1000, lambda state, now: _barge_in(state, "speech", now)
+    if quiet is not None and not (state.asks or state.deaf) and (state.unfinalized or state.unsettled):
         yield max(quiet, state.asked_at) + policy.finalize_after_ms / 1000, _ask_finalize
-    if quiet is not None and state.finalized and _any_text(state.settled) and not _any_text(state.tentative):
-        yield quiet + policy.commit_after_ms / 1000, lambda state, now: _complete(state, "finalize", now)
+    if quiet is not None and state.finalized and any_text(state.settled) and not any_text(state.tentative):
+        yield state.commit_at(quiet), lambda state, now: _complete(state, "finalize", now)
+    if state.ended_at is not None:
+        yield state.endpoint_at(state.ended_at), lambda state, now: _complete(state, "endpoint", now)
+    if quiet is not None and state.barged_at is not None and state.came_to_nothing:
+        yield max(quiet, state.barged_at) + policy.barge_in.resume_after_ms / 1000, _resume
     if state.opened_at is not None and state.cut is None:
         yield state.opened_at + policy.max_turn_ms / 1000, lambda state, now: _cut(state, "max_turn", now)
     if state.digit_at is not None:
-        pause = policy.expect.between_digits_ms / 1000
-        yield state.digit_at + pause, lambda state, now: _digits_done(state, "timeout", now)
+        yield state.keys_end_at(state.digit_at), lambda state, now: _digits_done(state, "timeout", now)
     if state.idle_since is not None and policy.no_input_ms > 0:
         yield state.idle_since + policy.no_input_ms / 1000, _no_input
 
 
-def _quiet_since(state: TurnState) -> float | None:
-    """Return since when the caller is silent.
-
-    Where local speech activity cannot tell (steady noise, a voice too soft), words that have stood still for
-    `commit_after_ms` count as its beginning.
-    """
-    if state.speaking_since is None and state.quiet_since is not None:
-        return state.quiet_since
-    return None if state.words_at is None else state.words_at + state.policy.commit_after_ms / 1000
-
-
 def _ask_finalize(state: TurnState, now: float) -> Step:
-    asked = replace(state, asks=(*state.asks, state.number), asked_at=now, unfinalized=False)
+    asked = replace(state, asks=(*state.asks, state.utterance), asked_at=now, unfinalized=False)
     return asked, (AskFinalize(),)
 
 
@@ -332,14 +349,18 @@ def _cut(state: TurnState, reason: TurnReason, now: float) -> Step:
     return _ask_finalize(replace(state, cut=reason), now)
 
 
-def _barge_in(state: TurnState, cause: Literal["speech", "words", "digit"]) -> Step:
-    if not _may_interrupt(state):
+def _barge_in(state: TurnState, cause: Literal["speech", "words", "digit"], now: float) -> Step:
+    if not state.may_interrupt:
         return state, ()
-    return replace(state, bot=None), (BargeIn(cause),)
+    doubtful = cause == "speech" and state.policy.barge_in.resume and not state.speaks_up
+    return replace(state, bot=None, hushed_at=now, barged_at=now if doubtful else None), (BargeIn(cause),)
 
 
-def _may_interrupt(state: TurnState) -> bool:
-    return state.bot is not None and state.bot.interruptible and state.policy.barge_in.enabled and not state.hung_up
+def _resume(state: TurnState, now: float) -> Step:
+    text = spoken(state.settled).strip()
+    if text and (kind := state.aside(text)):
+        return _set_aside(state, kind, text, now)
+    return replace(state, barged_at=None), (ResumeSpeech(),)
 
 
 def _no_input(state: TurnState, _now: float) -> Step:
@@ -353,35 +374,11 @@ def _idle(state: TurnState, now: float) -> TurnState:
         state.floor
         and state.policy.no_input_ms > 0
         and state.bot is None
+        and (state.barged_at is None or not state.policy.barge_in.resume)
         and state.speaking_since is None
         and state.opened_at is None
-        and not (state.digits or state.digits_done)
+        and not (state.keys or state.digits_done)
     )
     if waiting == (state.idle_since is not None):
         return state
     return replace(state, idle_since=now if waiting else None)
-
-
-def _anything(state: TurnState) -> bool:
-    return _sound_pending(state) or _any_text(state.settled) or _any_text(state.tentative)
-
-
-def _sound_pending(state: TurnState) -> bool:
-    """There was sound whose words may still come."""
-    return state.speaking_since is not None or state.unfinalized or state.number in state.asks
-
-
-def _unsettled(state: TurnState) -> bool:
-    return _any_text(state.tentative) or (not state.finalized and _any_text(state.settled))
-
-
-def _words(state: TurnState) -> int:
-    return len(_spoken(state.settled + state.tentative).split())
-
-
-def _any_text(tokens: Iterable[Token]) -> bool:
-    return any(not token.translation and token.text.strip() for token in tokens)
-
-
-def _spoken(tokens: Iterable[Token]) -> str:
-    return "".join(token.text for token in tokens if not token.translation)

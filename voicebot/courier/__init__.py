@@ -8,6 +8,7 @@ from voicebot.courier.outcomes import (
     Outcome,
     Replied,
     ReplyFailed,
+    Streamed,
     Undelivered,
 )
 
@@ -19,6 +20,7 @@ __all__ = [
     "Outcome",
     "Replied",
     "ReplyFailed",
+    "Streamed",
     "Undelivered",
     "open_session",
 ]

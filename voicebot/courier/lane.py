@@ -1,28 +1,25 @@
-"""One call's events on their way to the application: in order, one at a time, those that wait for a reply first served."""
+"""One call's events on their way to the application: in order, one at a time, the newest that wants a reply never waiting."""
 
 import asyncio
 from bisect import insort
-from contextlib import suppress
 
 import structlog
 
 from voicebot.config import WebhookSettings
-from voicebot.core import delivery
+from voicebot.courier.flight import Flight, Item, now
 from voicebot.courier.ledger import Ledger
 from voicebot.courier.outcomes import OnOutcome
-from voicebot.courier.poster import PLAIN, Exchange, Poster
-from voicebot.courier.report import Item, Report
-from voicebot.errors import LocalProtocolError, ReplyRefused
-from voicebot.store import EventRow, EventState
-from voicebot.wire.webhook import Event, encode, parse_reply
-from voicebot.wire.webhook_reply import Reply
+from voicebot.courier.poster import Poster
+from voicebot.courier.report import Report
+from voicebot.courier.sender import Sender
+from voicebot.errors import LocalProtocolError
+from voicebot.store import EventRow
+from voicebot.wire.webhook import Event, encode
 
 PATIENCE_S = 0.25
-"""How long an event that wants a reply waits for older ones that want none; then they are left for later."""
+"""How long an event that wants a reply waits for an older one; then that one is left for later."""
 MAX_WAITING = 500
 """Events of one call that wait here; more of those that want no reply are left to the store."""
-ONCE = delivery.RetryPolicy(waits_s=(), deadline_s=0)
-"""Events that want no reply are tried once; a slower schedule follows."""
 
 log = structlog.get_logger("courier")
 
@@ -38,15 +35,16 @@ class Lane:
         self, call_id: str, settings: WebhookSettings, poster: Poster, ledger: Ledger, on_outcome: OnOutcome
     ) -> None:
         self._call_id = call_id
-        self._settings = settings
         self._poster = poster
         self._ledger = ledger
         self._report = Report(on_outcome, ledger)
+        self._sender = Sender(settings, poster, self._report)
+        self._reply_deadline_s = settings.reply_deadline_s
         self._waiting: list[Item] = []
+        self._withdrawn: set[int] = set()
         self._changed = asyncio.Event()
         self._closed = False
-        self._stopped = False
-        self._cut: asyncio.Timeout | None = None
+        self._flight: Flight | None = None
 
     async def post(self, event: Event) -> None:
         """Commit `event` to the store and queue it; a store out of order is logged and does not hold it up."""
@@ -58,7 +56,7 @@ class Lane:
             sequence=event.sequence,
             event_type=event.type,
             body=encode(event),
-            queued_at=_now(),
+            queued_at=now(),
         )
         await self._ledger.keep(
             EventRow(
@@ -75,10 +73,28 @@ class Lane:
         )
         self._enqueue(item)
 
+    def cancel(self, sequence: int) -> None:
+        """The reply to this event is not wanted any more: a stream that has begun is closed at once.
+
+        The event itself must be delivered, so one that waits or is not answered yet goes its way.
+        """
+        flight = self._flight
+        if flight is not None and flight.item.sequence == sequence and flight.begun.done():
+            flight.end_by(now(), "cancelled")
+
+    def withdraw(self, sequence: int) -> None:
+        """Take an event back: it is not sent, its request is cut, it is not tried again; one that is answered stays so."""
+        if self._flight is not None and self._flight.item.sequence == sequence:
+            self._flight.end_by(now(), "withdrawn")
+        elif any(item.sequence == sequence for item in self._waiting):
+            self._withdrawn.add(sequence)
+
     def close(self) -> None:
-        """No more events will be posted; `run` returns when those posted were tried."""
+        """No more events will be posted; `run` returns when those posted were tried, and a streamed reply is cut off."""
         self._closed = True
         self._changed.set()
+        if self._flight is not None:
+            self._flight.close()
 
     async def run(self) -> None:
         """Deliver until closed and drained; when cancelled, what is left stays pending in the store."""
@@ -96,8 +112,8 @@ class Lane:
             return
         insort(self._waiting, item, key=lambda waiting: waiting.sequence)
         self._changed.set()
-        if item.live:
-            self._hurry()
+        if item.live and self._flight is not None:
+            self._flight.end_by(now() + PATIENCE_S, "superseded")
 
     async def _next(self) -> Item | None:
         while not self._waiting:
@@ -107,118 +123,33 @@ class Lane:
             await self._changed.wait()
         return self._waiting.pop(0)
 
-    def _hurry(self) -> None:
-        """Give a request that nobody waits for only a little longer."""
-        soon = _now() + PATIENCE_S
-        if self._cut is not None and (self._cut.when() or soon) >= soon:
-            with suppress(RuntimeError):  # it has ended by itself just now
-                self._cut.reschedule(soon)
-
     async def _deliver(self, item: Item, group: asyncio.TaskGroup) -> None:
-        if not self._poster.url:
+        if item.sequence in self._withdrawn:
+            self._withdrawn.remove(item.sequence)
+            await self._report.withdrawn(item, self._poster.now())
+        elif not self._poster.url:
             await self._report.failed(item, "no_endpoint", "no webhook URL is configured")
-        elif self._stopped:
+        elif self._sender.gone:
             await self._report.buried(item, "the endpoint has answered 410 before", self._poster.now())
-        elif item.live:
-            await self._ask(item, group)
-        else:
-            await self._inform(item)
-
-    async def _inform(self, item: Item) -> None:
-        """Try an event that wants no reply once, and make way when one that does is waiting."""
-        limit = _now() + self._settings.inform_timeout_s
-        live = next((waiting for waiting in self._waiting if waiting.live), None)
-        if live is not None:
-            limit = min(limit, live.queued_at + PATIENCE_S)
-        if limit <= _now():
-            await self._report.failed(item, "deadline", "left for later: an event that wants a reply was waiting")
-            return
-        self._cut = asyncio.timeout_at(limit)
-        exchange = await self._poster.post(item.event_id, item.body, self._cut)
-        self._cut = None
-        state, why = self._after(delivery.judge(exchange.answer, 1, 0, ONCE, 0))
-        await self._report.attempted(item, 1, exchange, state, why)
-        if state == "delivered":
-            await self._report.delivered(item)
-        else:
-            await self._report.failed(item, "dead" if state == "dead" else "deadline", why)
-
-    async def _ask(self, item: Item, group: asyncio.TaskGroup) -> None:
-        """Try an event that wants a reply until there is one, it is refused, or the reply deadline is over."""
-        began = _now()
-        if began - item.queued_at > self._settings.reply_deadline_s:
+        elif item.live and now() - item.queued_at > self._reply_deadline_s:
             await self._report.failed(item, "deadline", "it waited too long behind another one")
-            return
-        policy = delivery.RetryPolicy(self._settings.retry_waits_s, self._settings.reply_deadline_s)
-        number = 0
-        while True:
-            number += 1
-            cut = asyncio.timeout(self._settings.attempt_timeout_s)
-            attempt = group.create_task(self._poster.post(item.event_id, item.body, cut))
-            await asyncio.wait({attempt}, timeout=began + policy.deadline_s - _now())
-            if not attempt.done():
-                await self._too_late(item, number, attempt, cut)
-                return
-            wait_s = await self._judge(item, number, attempt.result(), _now() - began, policy)
-            if wait_s is None:
-                return
-            await asyncio.sleep(wait_s)
-
-    async def _judge(
-        self, item: Item, number: int, exchange: Exchange, elapsed_s: float, policy: delivery.RetryPolicy
-    ) -> float | None:
-        """Act on one answer in time; return the seconds until the next attempt, None when there is none."""
-        verdict = delivery.judge(exchange.answer, number, elapsed_s, policy, self._poster.chance.random())
-        if isinstance(verdict, delivery.Delivered):
-            await self._answered(item, number, exchange)
-            return None
-        state, why = self._after(verdict)
-        if not isinstance(verdict, delivery.Retry):
-            await self._report.failed(item, "dead" if state == "dead" else "deadline", why)
-        await self._report.attempted(item, number, exchange, state, why)
-        return verdict.wait_s if isinstance(verdict, delivery.Retry) else None
-
-    async def _answered(self, item: Item, number: int, exchange: Exchange) -> None:
-        error = ""
-        try:
-            reply = self._parse(exchange)
-        except ReplyRefused as refusal:
-            error = str(refusal)
-            await self._report.failed(item, "refused", error)
         else:
-            await self._report.replied(item, number, exchange, reply)
-        await self._report.attempted(item, number, exchange, "delivered", error)
+            await self._send(item, group)
 
-    async def _too_late(self, item: Item, number: int, attempt: asyncio.Task[Exchange], cut: asyncio.Timeout) -> None:
-        """The caller has waited long enough; what the request still brings is recorded and not performed."""
-        await self._report.failed(item, "deadline", f"no reply within {self._settings.reply_deadline_s:g} s")
-        self._cut = cut
-        if any(waiting.live for waiting in self._waiting):
-            self._hurry()
-        exchange = await attempt
-        self._cut = None
-        state, why = self._after(delivery.judge(exchange.answer, number, 0, ONCE, 0))
-        await self._report.attempted(item, number, exchange, state, why or "too late: not performed")
-
-    def _after(self, verdict: delivery.Verdict) -> tuple[EventState, str]:
-        """Return the state of the event after an attempt, and what was wrong with it."""
-        match verdict:
-            case delivery.Delivered():
-                return "delivered", ""
-            case delivery.Dead(why, stop):
-                self._stopped = self._stopped or stop
-                return "dead", why
-            case delivery.Exhausted(why):
-                return "pending", why
-            case delivery.Retry(_, why):
-                return "pending", why
-
-    def _parse(self, exchange: Exchange) -> Reply:
-        if exchange.content_encoding != PLAIN and exchange.body:
-            raise ReplyRefused("$", f"is encoded ({exchange.content_encoding}) although none was asked for")
-        status = exchange.answer.status or 0
-        return parse_reply(status, exchange.content_type, exchange.body, max_bytes=self._settings.max_reply_bytes)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+    async def _send(self, item: Item, group: asyncio.TaskGroup) -> None:
+        """Send an event, with little time for it when one that wants a reply is waiting behind it."""
+        flight = Flight(item, closing=self._closed)
+        waiting = (other for other in self._waiting if other.live and other.sequence not in self._withdrawn)
+        if live := next(waiting, None):
+            # Older information has one short time in all; an older question is put in any case, were it for the record.
+            end = max(live.queued_at, now()) if item.live else live.queued_at
+            if end + PATIENCE_S <= now():
+                await self._report.failed(item, "deadline", "left for later: an event that wants a reply was waiting")
+                return
+            flight.end_by(end + PATIENCE_S, "superseded")
+        self._flight = flight
+        if item.live:
+            await self._sender.ask(flight, group)
+        else:
+            await self._sender.inform(flight)
+        self._flight = None

@@ -1,9 +1,8 @@
-"""Makes one attempt: one signed POST, its answer read within limits."""
+"""Makes one attempt: one signed POST, its answer read within limits and passed on as it comes."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 
@@ -11,6 +10,7 @@ import aiohttp
 from aiohttp import hdrs
 
 from voicebot.core.delivery import Answer, retry_after
+from voicebot.courier.flight import Flight
 from voicebot.wire.webhook import sign
 
 MAX_ERROR = 300
@@ -24,17 +24,36 @@ type Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """How an answer begins; instants are loop times in seconds."""
+
+    status: int
+    sent_at: float
+    first_byte_at: float
+    content_type: str | None
+    content_encoding: str
+    retry_after_s: float | None
+
+
+type Hear = Callable[[Head, bytes], Awaitable[bool]]
+"""Takes an answer piece by piece; False ends it, and closes its connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """One attempt as it went; instants are loop times in seconds, `body` holds at most one byte more than allowed."""
 
     answer: Answer
     began_at: datetime
     sent_at: float
-    first_byte_at: float
     done_at: float
-    content_type: str | None = None
-    content_encoding: str = PLAIN
+    head: Head | None = None
     body: bytes = b""
+
+    @property
+    def first_byte_at(self) -> float:
+        """When the answer began; the end of the attempt if it never did."""
+        return self.done_at if self.head is None else self.head.first_byte_at
 
     @property
     def ms(self) -> int:
@@ -42,15 +61,13 @@ class Exchange:
         return round((self.done_at - self.sent_at) * 1_000)
 
 
-@dataclass(frozen=True, slots=True)
-class _Response:
-    """What an answer brought, and when its head came."""
+@dataclass(slots=True)
+class _Heard:
+    """What an answer has brought so far."""
 
-    answer: Answer
-    first_byte_at: float
-    content_type: str | None
-    content_encoding: str
-    body: bytes
+    sent_at: float
+    head: Head | None = None
+    body: bytearray = field(default_factory=bytearray)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,49 +82,52 @@ class Poster:
     now: Clock
     chance: Random
 
-    async def post(self, event_id: str, body: bytes, cut: asyncio.Timeout) -> Exchange:
-        """Send `body` once and return how it went; `cut` ends the attempt and may be moved from outside."""
+    async def post(self, flight: Flight, hear: Hear | None = None) -> Exchange:
+        """Send the event once and return how it went; the flight's limits end the attempt.
+
+        An attempt that failed has an error and no status, unless a streamed reply had begun: then it has both.
+        """
         loop = asyncio.get_running_loop()
         began_at, sent_at = self.now(), loop.time()
-        response: _Response | None = None
+        headers = self._headers(flight.item.event_id, began_at, flight.item.body)
+        heard = _Heard(sent_at)
         error = ""
         try:
-            with suppress(TimeoutError):
-                async with cut:
-                    response = await self._exchange(self._headers(event_id, began_at, body), body)
-            if response is None:
-                error = f"no answer within {loop.time() - sent_at:.1f} s"
+            async with flight.bounded():
+                await self._exchange(headers, flight.item.body, heard, hear)
+        except TimeoutError:
+            error = _overdue(flight, loop.time() - sent_at)
         except (aiohttp.ClientError, OSError) as fault:
             error = f"{type(fault).__name__}: {fault}"[:MAX_ERROR]
-        done_at = loop.time()
-        if response is None:
-            return Exchange(
-                answer=Answer(error=error), began_at=began_at, sent_at=sent_at, first_byte_at=done_at, done_at=done_at
-            )
+        known = heard.head if not error or flight.begun.done() else None
         return Exchange(
-            answer=response.answer,
+            answer=Answer(known.status, error, known.retry_after_s) if known else Answer(error=error),
             began_at=began_at,
             sent_at=sent_at,
-            first_byte_at=response.first_byte_at,
-            done_at=done_at,
-            content_type=response.content_type,
-            content_encoding=response.content_encoding,
-            body=response.body,
+            done_at=loop.time(),
+            head=known,
+            body=bytes(heard.body[: self.max_reply_bytes + 1]),
         )
 
-    async def _exchange(self, headers: dict[str, str], body: bytes) -> _Response:
+    async def _exchange(self, headers: dict[str, str], body: bytes, heard: _Heard, hear: Hear | None) -> None:
         # Standard Webhooks, operational considerations: a redirect is a failure and is not followed.
         async with self.session.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
-            first_byte_at = asyncio.get_running_loop().time()
-            content = await _read(response, self.max_reply_bytes + 1)
-            wait = retry_after(response.headers.get(hdrs.RETRY_AFTER), self.now())
-            return _Response(
-                Answer(response.status, retry_after_s=wait),
-                first_byte_at,
-                response.headers.get(hdrs.CONTENT_TYPE),
-                response.headers.get(hdrs.CONTENT_ENCODING, PLAIN).strip().lower(),
-                content,
-            )
+            head = heard.head = self._head(response, heard.sent_at)
+            async for chunk in response.content.iter_any():
+                heard.body += chunk
+                goes_on = hear is None or await hear(head, chunk)
+                if not goes_on or len(heard.body) > self.max_reply_bytes:
+                    break  # the rest is dropped with its connection
+
+    def _head(self, response: aiohttp.ClientResponse, sent_at: float) -> Head:
+        return Head(
+            status=response.status,
+            sent_at=sent_at,
+            first_byte_at=asyncio.get_running_loop().time(),
+            content_type=response.headers.get(hdrs.CONTENT_TYPE),
+            content_encoding=response.headers.get(hdrs.CONTENT_ENCODING, PLAIN).strip().lower(),
+            retry_after_s=retry_after(response.headers.get(hdrs.RETRY_AFTER), self.now()),
+        )
 
     def _headers(self, event_id: str, now: datetime, body: bytes) -> dict[str, str]:
         span = self.chance.randbytes(SPAN_BYTES).hex()
@@ -121,11 +141,6 @@ class Poster:
         }
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read at most `limit` bytes; the rest is dropped with its connection."""
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) >= limit:
-            break
-    return bytes(content[:limit])
+def _overdue(flight: Flight, seconds: float) -> str:
+    what = "cut off after" if flight.begun.done() else "no answer within"
+    return f"{what} {seconds:.1f} s" + (f": {flight.why}" if flight.why else "")

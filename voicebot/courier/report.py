@@ -1,10 +1,12 @@
 """Tells what became of an event: to the call, to the store, to the log."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from pydantic import JsonValue
 
+from voicebot.core.actions import Action
+from voicebot.courier.flight import ENDINGS, Item, now
 from voicebot.courier.ledger import Ledger
 from voicebot.courier.outcomes import (
     Attempted,
@@ -13,31 +15,14 @@ from voicebot.courier.outcomes import (
     OnOutcome,
     Replied,
     ReplyFailed,
+    Streamed,
     Undelivered,
 )
-from voicebot.courier.poster import Exchange
+from voicebot.courier.poster import Exchange, Head
 from voicebot.store import AttemptRow, EventState
-from voicebot.wire.webhook import WANTS_REPLY
-from voicebot.wire.webhook_reply import Reply
+from voicebot.wire.webhook_reply import Reply, Unset
 
 log = structlog.get_logger("courier")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """An event on its way: its bytes, and the loop time at which it was posted."""
-
-    call_id: str
-    event_id: str
-    sequence: int
-    event_type: str
-    body: bytes
-    queued_at: float
-
-    @property
-    def live(self) -> bool:
-        """Somebody on the phone waits for the reply."""
-        return self.event_type in WANTS_REPLY
 
 
 class Report:
@@ -47,7 +32,24 @@ class Report:
         self._tell = tell
         self._ledger = ledger
 
-    async def replied(self, item: Item, number: int, exchange: Exchange, reply: Reply) -> None:
+    async def streamed(self, item: Item, head: Head, actions: tuple[Action, ...], state: JsonValue | Unset) -> None:
+        """The call can go on with a part of the reply."""
+        await self._tell(
+            Streamed(
+                event_id=item.event_id,
+                sequence=item.sequence,
+                event_type=item.event_type,
+                actions=actions,
+                state=state,
+                sent_at=head.sent_at,
+                first_byte_at=head.first_byte_at,
+                at=now(),
+            )
+        )
+
+    async def replied(
+        self, item: Item, number: int, exchange: Exchange, reply: Reply, *, streamed: bool = False
+    ) -> None:
         """The call can go on."""
         await self._tell(
             Replied(
@@ -60,6 +62,7 @@ class Report:
                 sent_at=exchange.sent_at,
                 first_byte_at=exchange.first_byte_at,
                 done_at=exchange.done_at,
+                streamed=streamed,
             )
         )
 
@@ -77,12 +80,16 @@ class Report:
         about = (item.event_id, item.sequence, item.event_type)
         await self._tell(ReplyFailed(*about, reason, detail) if item.live else Undelivered(*about, detail))
 
-    async def buried(self, item: Item, why: str, now: datetime) -> None:
+    async def buried(self, item: Item, why: str, at: datetime) -> None:
         """The event is dead without an attempt."""
-        self._ledger.note(
-            AttemptRow(event_id=item.event_id, attempt=0, started_at=now, ms=0, status=None, error=why, state="dead")
-        )
+        self._note_without_attempt(item, "dead", why, at)
         await self.failed(item, "dead", why)
+
+    async def withdrawn(self, item: Item, at: datetime) -> None:
+        """The event was taken back while no attempt was under way."""
+        why = ENDINGS["withdrawn"]
+        self._note_without_attempt(item, "withdrawn", why, at)
+        await self.failed(item, "cancelled", why)
 
     async def delivered(self, item: Item) -> None:
         """The application has an event that wants no reply."""
@@ -124,4 +131,9 @@ class Report:
                 error=error or None,
                 ms=exchange.ms,
             )
+        )
+
+    def _note_without_attempt(self, item: Item, state: EventState, why: str, at: datetime) -> None:
+        self._ledger.note(
+            AttemptRow(event_id=item.event_id, attempt=0, started_at=at, ms=0, status=None, error=why, state=state)
         )

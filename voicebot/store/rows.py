@@ -8,8 +8,12 @@ from pydantic import JsonValue
 
 from voicebot.core.events import Track
 
-type EventState = Literal["pending", "delivered", "dead", "no_endpoint"]
-"""`pending` may be tried again, `dead` was refused for good, `no_endpoint` had nowhere to go."""
+type EventState = Literal["pending", "delivered", "dead", "no_endpoint", "withdrawn"]
+"""What became of an event so far.
+
+`pending` may be tried again, `dead` was refused for good, `no_endpoint` had nowhere to go, `withdrawn` was taken back
+before there was a reply.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

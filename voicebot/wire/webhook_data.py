@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from voicebot.core.actions import ExpectKind
 from voicebot.core.events import DigitsReason, Track, TurnReason
 
 type Role = Literal["user", "assistant", "agent"]
@@ -37,6 +38,8 @@ class CallInfo(Model):
     """When the call came in."""
     parameters: dict[str, str] = {}
     """Custom parameters of the carrier's stream (TwiML `<Parameter>`)."""
+    turns: int = 0
+    """Turns completed so far: a provisional turn with this number, or a smaller one, stands."""
     state: JsonValue = None
     """What the application last set as `state` in a reply; `null` before."""
 
@@ -56,6 +59,17 @@ class Word(Model):
     """ISO code, with language identification switched on."""
     speaker: str | None = None
     """Speaker number, with diarization switched on."""
+
+
+class EntryData(Model):
+    """What was expected (`listen.expect`), as read from the words; for `digits` and `spelling` from the keys as well."""
+
+    kind: ExpectKind
+    """The kind that was expected."""
+    value: str
+    """`yes` or `no`; digits; letters in small; an address; empty when the words held none."""
+    complete: bool
+    """An answer, the number of digits or letters asked for, a whole address."""
 
 
 class TurnData(Model):
@@ -81,6 +95,8 @@ class TurnData(Model):
     """Why the turn ended: `endpoint` and `finalize` by silence, `digits`, `max_turn`, `command`, `hangup`."""
     digits: str = ""
     """Keys pressed during the turn."""
+    entry: EntryData | None = None
+    """What was expected, read from the words; `null` when nothing was."""
     words: tuple[Word, ...] = ()
     """The words, one by one."""
 
@@ -101,18 +117,38 @@ class SpokenData(Model):
 
 
 class LatencyData(Model):
-    """Where the time went between the caller's last word and the bot's first sound, for the turn before this one."""
+    """When each step between the caller's last sound and the bot's first happened, for the turn answered last.
 
-    endpoint_ms: int | None = None
-    """From the caller's last word to the decision that the turn is over."""
-    webhook_ms: int | None = None
-    """From that decision to the first byte of the application's reply."""
-    reply_ms: int | None = None
-    """From the first byte of the reply to its end."""
-    first_audio_ms: int | None = None
-    """From the end of the reply to the first audio of its speech."""
-    total_ms: int | None = None
-    """From the caller's last word to the first audio of the bot's answer."""
+    Milliseconds since the end of the caller's speech on the audio clock; `null` where a step did not happen.
+    """
+
+    settled_ms: int | None = None
+    """The recogniser had settled the last word."""
+    decided_ms: int | None = None
+    """The turn was over: endpoint, silence, or another reason."""
+    sent_ms: int | None = None
+    """The request was sent; before `decided_ms` when the turn was told provisionally."""
+    reply_began_ms: int | None = None
+    """The first byte of the reply came."""
+    replied_ms: int | None = None
+    """Its last byte came; a streamed reply may still be spoken and written at once."""
+    audio_sent_ms: int | None = None
+    """The first audio of the answer was sent to the carrier."""
+    audio_heard_ms: int | None = None
+    """The carrier had played its beginning: what the caller felt, and the carrier's way back."""
+
+
+class LatencySummary(Model):
+    """How soon the caller heard an answer over the whole call, from end of speech to `audio_heard_ms`."""
+
+    turns: int
+    """Turns that were answered with sound."""
+    p50_ms: int
+    """Half of them sooner than this."""
+    p95_ms: int
+    """Nineteen of twenty sooner than this."""
+    max_ms: int
+    """The slowest."""
 
 
 class Message(Model):
@@ -150,6 +186,12 @@ class Totals(Model):
     """Replies of the application that had the wrong shape."""
     missed_replies: int = 0
     """Events that wanted a reply and got none in time."""
+    retracted_turns: int = 0
+    """Provisional turns that the caller went on with."""
+    resumptions: int = 0
+    """Interruptions that came to nothing: the bot went on."""
+    latency: LatencySummary | None = None
+    """How soon answers were heard; `null` when there was none."""
 
 
 class CallStartedData(Model):
@@ -166,10 +208,27 @@ class TurnCompletedData(Model):
 
     turn: TurnData
     """What was said."""
+    revision: int = 1
+    """Counts from 1 the versions of this turn that were told; more than 1 where provisional ones were retracted."""
     spoken: tuple[SpokenData, ...] = ()
     """What the bot said since the last event that carried this field."""
     latency: LatencyData | None = None
-    """Parts of the delay of the previous turn's answer."""
+    """The delay of the previous turn's answer, step by step."""
+
+
+class TurnProvisionalData(TurnCompletedData):
+    """The caller may have finished: the words are settled, the end is not sure. The reply is held until it is."""
+
+
+class TurnRetractedData(Model):
+    """The caller went on: this version of the turn is not what was said, and its reply is not performed."""
+
+    number: int
+    """The turn."""
+    revision: int
+    """The version that is taken back."""
+    text: str
+    """Its words, without punctuation."""
 
 
 class DigitsCompletedData(Model):

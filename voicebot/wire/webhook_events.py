@@ -12,6 +12,7 @@ from voicebot.wire.webhook_data import (
     CallInfo,
     CallStartedData,
     DigitsCompletedData,
+    EntryData,
     Message,
     Model,
     NoInputData,
@@ -20,6 +21,8 @@ from voicebot.wire.webhook_data import (
     TransferFailedData,
     TurnCompletedData,
     TurnData,
+    TurnProvisionalData,
+    TurnRetractedData,
     Word,
 )
 
@@ -58,6 +61,20 @@ class TurnCompletedEvent(_Asking):
 
     type: Literal["turn.completed"] = "turn.completed"
     data: TurnCompletedData
+
+
+class TurnProvisionalEvent(_Asking):
+    """The caller may have finished; the reply is held until that is sure."""
+
+    type: Literal["turn.provisional"] = "turn.provisional"
+    data: TurnProvisionalData
+
+
+class TurnRetractedEvent(_Envelope):
+    """The caller went on after a provisional turn."""
+
+    type: Literal["turn.retracted"] = "turn.retracted"
+    data: TurnRetractedData
 
 
 class DigitsCompletedEvent(_Asking):
@@ -112,6 +129,8 @@ class CallEndedEvent(_Envelope):
 type Event = Annotated[
     CallStartedEvent
     | TurnCompletedEvent
+    | TurnProvisionalEvent
+    | TurnRetractedEvent
     | DigitsCompletedEvent
     | NoInputEvent
     | TransferFailedEvent
@@ -145,6 +164,7 @@ def turn_data(turn: Turn, origin: datetime) -> TurnData:
         ended_at=_instant(origin, turn.ended_ms),
         reason=turn.reason,
         digits=turn.digits,
+        entry=turn.entry and EntryData(kind=turn.entry.kind, value=turn.entry.value, complete=turn.entry.complete),
         words=tuple(_word(tokens) for tokens in _words(spoken)),
     )
 

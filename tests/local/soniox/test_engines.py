@@ -13,6 +13,7 @@ from voicebot.local.engines.load import load_hearing, load_voice
 from voicebot.local.engines.pico import Pico
 from voicebot.local.engines.vocabulary import Piece, join_pieces, read_vocabulary
 from voicebot.local.soniox.audio import RawDecoder
+from voicebot.local.soniox.endpoint import EndpointSettings
 from voicebot.local.soniox.formats import AudioFormat, raw_format
 from voicebot.local.soniox.listener import Listener, Settled
 
@@ -35,7 +36,7 @@ NORMAL = jiwer.Compose(
 
 
 def heard(hearing, data):
-    listener = Listener(hearing, 8_000, 800)
+    listener = Listener(hearing, 8_000, EndpointSettings())
     found = listener.hear(RawDecoder(MULAW).feed(data), behind_ms=60_000) + listener.flush()
     return " ".join(word.text for finding in found if isinstance(finding, Settled) for word in finding.words)
 
@@ -56,7 +57,7 @@ def test_no_words_are_invented_where_nobody_speaks(hearing, name):
         "dtmf": 0.3 * (np.sin(2 * np.pi * 697 * time) + np.sin(2 * np.pi * 1209 * time)) * (time % 0.3 < 0.12),
         "ringback": 0.3 * (np.sin(2 * np.pi * 440 * time) + np.sin(2 * np.pi * 480 * time)) * (time % 6 < 2),
     }
-    listener = Listener(hearing, 8_000, 800)
+    listener = Listener(hearing, 8_000, EndpointSettings())
     assert listener.hear(sounds[name].astype(np.float32)) + listener.flush() == []
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from voicebot.local.engines.base import HeardWord, Hearing
+from voicebot.local.soniox.endpoint import EndpointSettings
 from voicebot.local.soniox.listener import Endpoint, Listener, Settled, Sketch
 from voicebot.local.soniox.segment import Segment, spread
 
@@ -12,10 +13,21 @@ RATE = 8_000
 
 def audio(*parts):
     """Alternating silence and speech, in ms, beginning with silence."""
-    levels = itertools.cycle([0.0, 0.5])
+    shapes = itertools.cycle([np.zeros, speech])
     return np.concatenate(
-        [np.full(RATE * ms // 1000, level, dtype=np.float32) for ms, level in zip(parts, levels, strict=False)]
+        [shape(RATE * ms // 1000).astype(np.float32) for ms, shape in zip(parts, shapes, strict=False)]
     )
+
+
+def speech(samples):
+    """Loud, fading from 0.8 to 0.11 in its last 192 ms: a voice at the end of a sentence."""
+    fade = min(samples, RATE * 192 // 1000)
+    return np.concatenate([np.full(samples - fade, 0.8), np.linspace(0.11, 0.101, fade)])
+
+
+def hanging(ms):
+    """Silence, loud speech that ends as loud as it was, and two seconds of silence."""
+    return np.concatenate([np.zeros(RATE // 2), np.full(RATE * ms // 1000, 0.8), np.zeros(RATE * 2)]).astype(np.float32)
 
 
 class LoudnessGate:
@@ -30,19 +42,20 @@ class CountingRecogniser:
 
     finals_only = False
 
-    def __init__(self):
+    def __init__(self, text="w"):
         self.decoded = []
+        self.text = text
 
     def decode(self, samples, rate):
         self.decoded.append(samples)
         loud = int((np.abs(samples) > 0.1).sum())
-        return tuple(HeardWord(f"w{number}", 0.9) for number in range(1, loud * 5 // rate + 1))
+        return tuple(HeardWord(f"{self.text}{number}", 0.9) for number in range(1, loud * 5 // rate + 1))
 
 
 class Rig:
-    def __init__(self, endpoint_ms=800):
+    def __init__(self, endpoint=EndpointSettings()):  # noqa: B008 - a frozen value
         self.recogniser = CountingRecogniser()
-        self.listener = Listener(Hearing(self.recogniser, lambda _rate: LoudnessGate()), RATE, endpoint_ms)
+        self.listener = Listener(Hearing(self.recogniser, lambda _rate: LoudnessGate()), RATE, endpoint)
 
     def hear(self, *parts, piece=160):
         samples = audio(*parts)
@@ -87,14 +100,45 @@ def test_a_short_pause_settles_words_but_ends_nothing():
 
 
 def test_without_endpoints_words_are_settled_all_the_same():
-    found = Rig(endpoint_ms=None).hear(500, 600, 3000)
+    found = Rig(endpoint=None).hear(500, 600, 3000)
     assert [type(finding) for finding in found if not isinstance(finding, Sketch)] == [Settled]
 
 
-@pytest.mark.parametrize("endpoint_ms", [246, 450, 800, 1120])
-def test_the_setting_decides_when_it_ends(endpoint_ms):
-    ended = next(finding for finding in Rig(endpoint_ms).hear(512, 1024, 2000) if isinstance(finding, Endpoint))
-    assert 0 <= ended.at_ms - 1536 - endpoint_ms < 32
+def end_of(found):
+    return next(finding.at_ms for finding in found if isinstance(finding, Endpoint))
+
+
+@pytest.mark.parametrize(
+    ("settings", "wait_ms"),
+    [
+        pytest.param(EndpointSettings(2000, 1.0, 3), 246, id="least patient"),
+        pytest.param(EndpointSettings(1500, 0.3, 2), 451, id="responsive voice"),
+        pytest.param(EndpointSettings(), 800, id="defaults"),
+        pytest.param(EndpointSettings(2000, -1.0, 0), 1120, id="most patient"),
+    ],
+)
+def test_the_settings_decide_when_it_ends(settings, wait_ms):
+    assert 0 <= end_of(Rig(settings).hear(512, 1024, 2000)) - 1536 - wait_ms < 32
+
+
+def test_a_voice_that_does_not_fade_is_waited_for_longer():
+    assert 1600 <= end_of(Rig().listener.hear(hanging(1012))) - 1512 < 1600 + 32
+
+
+def test_a_word_that_asks_for_another_is_waited_for_longest():
+    rig = Rig()
+    rig.recogniser.decode = lambda _samples, _rate: (HeardWord("to", 0.9), HeardWord("the.", 0.9))
+    assert 2000 <= end_of(rig.hear(512, 1024, 2500)) - 1536 < 2000 + 32
+
+
+def test_the_words_before_a_pause_count_and_those_before_an_end_do_not():
+    rig = Rig()
+    digits = iter(["two", "nine", "four"])
+    rig.recogniser.finals_only = True
+    rig.recogniser.decode = lambda _samples, _rate: (HeardWord(next(digits), 0.9),)
+    first = rig.hear(512, 512, 640, 512, 2200)
+    assert 2000 <= end_of(first) - 2176 < 2000 + 32, "two digits: a number that has only begun"
+    assert 1600 <= end_of(rig.hear(0, 512, 2200)) - 4376 - 512 < 1600 + 64, "one digit, not three"
 
 
 def test_silence_clicks_and_nothing_are_never_decoded():

@@ -1,6 +1,7 @@
 """A real application with knobs, and a courier with a real store that delivers to it."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
@@ -34,6 +35,12 @@ class Request:
     headers: dict[str, str]
     body: bytes
     sequence: int
+    peer: object
+
+
+def _request(request: web.Request, body: bytes, sequence: int) -> Request:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Request(headers, body, sequence, request.transport.get_extra_info("peername"))
 
 
 @dataclass
@@ -54,7 +61,7 @@ class Application:
             body = await request.read()
             sequence = int(body.partition(b'"sequence":')[2].partition(b",")[0])
             async with self.arrived:
-                self.requests.append(Request({k.lower(): v for k, v in request.headers.items()}, body, sequence))
+                self.requests.append(_request(request, body, sequence))
                 self.arrived.notify_all()
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             return await answer(request)
@@ -103,6 +110,40 @@ class Application:
 
 
 @dataclass
+class Writing:
+    """A streamed reply that the test writes, and how the application sees its end."""
+
+    content_type: str = "application/x-ndjson"
+    pieces: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    seen: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def write(self, *pieces: object) -> None:
+        """Write bytes as they are, anything else as a line of JSON."""
+        for piece in pieces:
+            self.pieces.put_nowait(piece if isinstance(piece, bytes) else json.dumps(piece).encode() + b"\n")
+
+    def end(self) -> None:
+        self.pieces.put_nowait(None)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": self.content_type, **self.headers})
+        try:
+            await response.prepare(request)
+            while (piece := await self.pieces.get()) is not None:
+                if piece == b"abort":
+                    request.transport.abort()
+                    return response
+                await response.write(piece)
+        except (asyncio.CancelledError, ConnectionError) as end:
+            self.seen = type(end).__name__
+            self.gone.set()
+            raise
+        return response
+
+
+@dataclass
 class Line:
     """A lane in use, what it told, and its call's database."""
 
@@ -130,11 +171,18 @@ class Line:
 
 
 @pytest.fixture
-async def app() -> AsyncIterator[Application]:
+def writing() -> Writing:
+    return Writing()
+
+
+@pytest.fixture
+async def app(request: pytest.FixtureRequest) -> AsyncIterator[Application]:
+    """Serve the application; its handlers are cancelled when the connection closes, unless the parameter is False."""
+    cancels = getattr(request, "param", True)
     application = Application([Application.reply()])
     server = web.Application()
     server.router.add_post("/hook", application.handle)
-    runner = web.AppRunner(server, shutdown_timeout=0.1, handler_cancellation=True, access_log=None)
+    runner = web.AppRunner(server, shutdown_timeout=0.1, handler_cancellation=cancels, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -221,7 +221,7 @@ async def test_a_late_reply_is_recorded_and_never_performed(app, bench):
         pytest.param(b"", "text/html", Reply(), id="empty"),
         pytest.param(b"Hi.", "text/plain", Reply((Say(text="Hi."),)), id="text"),
         pytest.param(b'{"state":null}', "application/json", Reply((), None), id="state"),
-        pytest.param(b'{"type":"hangup"}\n', "application/x-ndjson", Reply((HangUp(),), UNSET), id="lines"),
+        pytest.param(b'{"type":"hangup"}', "application/x-ndjson", Reply((HangUp(),), UNSET), id="one-line"),
     ],
 )
 async def test_replies(app, bench, body, content_type, expected):

@@ -115,6 +115,10 @@ class PhoneCall:
         self._line.interrupted.set()
         self._line.poke()
 
+    def say(self, audio: bytes) -> None:
+        """Let the caller say raw µ-law, 8 kHz, behind whatever he is saying; his steps go on beside it."""
+        self._line.microphone.say(audio)
+
     def replace(self, document: Ask | Document) -> None:
         """Give the call another document; the one being followed is dropped, streams and all."""
         self._replacement = document

@@ -24,6 +24,8 @@ class PhoneFaults:
     freeze_after_frames: int | None = None
     #: Never read what the service sends.
     stop_reading: bool = False
+    #: Never send a mark back, whether its audio has played or was cleared.
+    no_marks: bool = False
     #: Open a second socket for the same call with the same `start` message.
     duplicate_socket: bool = False
     #: Connect, say `connected` and never `start`.

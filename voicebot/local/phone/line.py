@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from voicebot.local.phone.echo import EchoPath
 from voicebot.local.phone.events import BotQuiet, BotSpeaks
 from voicebot.local.phone.hearing import SpeechLog
 from voicebot.local.phone.journal import Journal
@@ -48,6 +49,7 @@ class Line:
         self.ended = asyncio.Event()
         #: The line's own time: when the next frame begins. Frames late by a stall keep their nominal times.
         self.now_ms = 0.0
+        self._echo = None if options.echo is None else EchoPath(options.echo)
         self._suppress = options.quiet == "suppress"
         self._keep = options.record is not None
         self._quiet_ms = options.limits.quiet_ms
@@ -102,10 +104,12 @@ class Line:
         if frame.voiced and is_loud(frame.audio):
             self.caller.add(at_ms, FRAME_MS)
         outbound = self._play(at_ms)
+        audio = frame.audio if self._echo is None else self._echo.through(frame.audio, outbound)
         if self._keep:
-            self.spoken += frame.audio
+            self.spoken += audio
             self.heard += outbound
-        inbound = None if self._suppress and not frame.voiced else frame.audio
+        silent = not frame.voiced and (self._echo is None or not is_loud(audio))
+        inbound = None if self._suppress and silent else audio
         for listener in tuple(self.listeners):
             listener.frame(inbound, outbound)
         self.poke()

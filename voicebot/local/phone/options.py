@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Self
 
+from voicebot.local.phone.echo import Echo
 from voicebot.local.phone.faults import PhoneFaults
 from voicebot.local.phone.microphone import Quiet
 from voicebot.local.phone.scenario import Expectation, Step
@@ -114,6 +115,8 @@ class CallOptions:
     status_callback_method: Literal["POST", "GET"] = "POST"
     status_callback_events: tuple[CallEvent, ...] = ALL_CALL_EVENTS
     quiet: Quiet = "noise"
+    #: The caller's phone lets the other side's voice back in; None for a phone that does not.
+    echo: Echo | None = None
     #: Stereo WAV: left the caller, right what he heard.
     record: Path | None = None
     #: The report as JSON.

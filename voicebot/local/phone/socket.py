@@ -287,7 +287,7 @@ class MediaStream:
         self._echo(self._waiting.pop(0), cleared=False)
 
     def _echo(self, mark: MarkSeen, *, cleared: bool) -> None:
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self._faults.no_marks:
             return
         self._put(self._spoiler.message(self._writer.mark(mark.name)))
         self._journal.mark_echoed(mark, cleared=cleared)

@@ -9,7 +9,6 @@ from voicebot.local.engines.base import Hearing
 from voicebot.local.soniox.audio import WIDE_RATE, AudioDecoder, RawDecoder
 from voicebot.local.soniox.config import SttConfig
 from voicebot.local.soniox.containers import ContainerDecoder
-from voicebot.local.soniox.endpoint import endpoint_silence_ms
 from voicebot.local.soniox.frames import END, FIN, Frame
 from voicebot.local.soniox.inbox import Command, Inbox
 from voicebot.local.soniox.listener import Endpoint, Finding, Listener, Settled, Sketch
@@ -32,8 +31,7 @@ class EngineSession(Session):
     ) -> None:
         raw = config.audio.sample is not None
         self._decoder: AudioDecoder = RawDecoder(config.audio) if raw else ContainerDecoder()
-        silence = None if config.endpoint is None else endpoint_silence_ms(config.endpoint)
-        self._listener = Listener(hearing, self._decoder.rate if raw else WIDE_RATE, silence)
+        self._listener = Listener(hearing, self._decoder.rate if raw else WIDE_RATE, config.endpoint)
         self._writer = TokenWriter(config)
         self._port = port
         self._pool = pool

@@ -7,6 +7,7 @@ import numpy as np
 
 from voicebot.local.engines.base import Hearing, Samples
 from voicebot.local.soniox.audio import nothing
+from voicebot.local.soniox.endpoint import EndpointSettings, endpoint_silence_ms, outlook
 from voicebot.local.soniox.segment import FRAME_MS, TRAIL_FRAMES, Segment, TimedWord
 
 ONSET_CHANCE = 0.5
@@ -32,6 +33,8 @@ SETTLE_MS = 512
 """After this silence a segment's words are final; `<end>` follows later unless speech goes on."""
 LONGEST_FRAMES = 468
 """Segments are cut at 15 s: recognition gets slow and large beyond."""
+REMEMBERED_WORDS = 16
+"""The last words of an utterance tell whether it is finished, even of a long number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +67,17 @@ class Listener:
     """
     One stream at 8 or 16 kHz. Blocking: call it where engines run, one call at a time.
 
-    `endpoint_ms` is the silence that ends an utterance, None for no endpoints. Time is counted in audio, so a file
-    may be fed faster than it was spoken.
+    `endpoint` says how soon an utterance ends, None for no endpoints. Time is counted in audio, so a file may be fed
+    faster than it was spoken.
     """
 
-    def __init__(self, hearing: Hearing, rate: int, endpoint_ms: int | None) -> None:
+    def __init__(self, hearing: Hearing, rate: int, endpoint: EndpointSettings | None) -> None:
         self._recogniser = hearing.recogniser
         self._gate = hearing.open_gate(rate)
         self._rate = rate
         self._frame_samples = rate * FRAME_MS // 1000
-        self._endpoint_ms = endpoint_ms
-        self._settle_ms = SETTLE_MS if endpoint_ms is None else min(SETTLE_MS, endpoint_ms)
+        self._endpoint_settings = endpoint
+        self._settle_ms = SETTLE_MS if endpoint is None else min(SETTLE_MS, endpoint_silence_ms(endpoint))
         self._rest = nothing()
         self._lead: deque[tuple[Samples, float]] = deque(maxlen=LEAD_FRAMES)
         self._count = 0
@@ -83,6 +86,8 @@ class Listener:
         self._decoded_at = 0
         self._last_voiced = 0
         self._open = False
+        self._said: deque[str] = deque(maxlen=REMEMBERED_WORDS)
+        self._fall_db = 0.0
 
     @property
     def heard_ms(self) -> int:
@@ -157,25 +162,34 @@ class Listener:
     def _settle(self, segment: Segment) -> list[Finding]:
         if self._decoded_at - self._last_voiced < TRAIL_FRAMES:
             self._decode(segment)
-        words, self._words, self._segment = self._words, (), None
-        self._open = self._open or bool(words)
+        words, self._segment = self._keep(segment), None
         return [Settled(words, self._count * FRAME_MS)]
 
     def _cut(self, segment: Segment) -> list[Finding]:
         before, after = segment.cut()
         self._decode(before)
-        settled = Settled(self._words, after.first * FRAME_MS)
-        self._open = self._open or bool(self._words)
-        self._segment, self._words = after, ()
-        return [settled]
+        words, self._segment = self._keep(before), after
+        return [Settled(words, after.first * FRAME_MS)]
+
+    def _keep(self, segment: Segment) -> tuple[TimedWord, ...]:
+        """Take the words of a segment that is settled, and remember how the utterance stands."""
+        words, self._words = self._words, ()
+        if words:
+            self._open = True
+            self._said.extend(word.text for word in words)
+            self._fall_db = segment.fall_db()
+        return words
 
     def _decode(self, segment: Segment) -> None:
         self._words = segment.place(self._recogniser.decode(segment.audio(), self._rate))
         self._decoded_at = self._count
 
     def _endpoint(self) -> list[Finding]:
-        silence_ms = (self._count - self._last_voiced) * FRAME_MS
-        if self._endpoint_ms is None or not self._open or silence_ms < self._endpoint_ms:
+        if self._endpoint_settings is None or not self._open:
+            return []
+        wait_ms = endpoint_silence_ms(self._endpoint_settings, outlook(self._said, self._fall_db))
+        if (self._count - self._last_voiced) * FRAME_MS < wait_ms:
             return []
         self._open = False
+        self._said.clear()
         return [Endpoint(self._count * FRAME_MS)]

@@ -10,6 +10,15 @@ from voicebot.local.engines.base import HeardWord, Samples
 FRAME_MS = 32
 TRAIL_FRAMES = 8
 """Silence kept after the last voiced frame when decoding (256 ms): enough for a breathy end, no more to invent words in."""
+TAIL_FRAMES = 6
+"""The end of a voice is its last 192 ms."""
+LOUD_PERCENTILE, FLOOR_PERCENTILE = 90, 5
+SOFTEST_DB = 30.0
+"""Where the voice ends: nothing softer than this below its louder frames is voice,"""
+OVER_FLOOR_DB = 4.0
+"""nor anything this close to the noise of the line."""
+QUIETEST = 1e-10
+"""Energy of digital silence, so that it has a logarithm."""
 CUT_WINDOW_FRAMES = 94
 """An overlong segment is cut in the quietest frame of its last 3 s."""
 
@@ -60,6 +69,18 @@ class Segment:
         """What to decode: everything up to shortly after the last voiced frame."""
         places = self._voiced_places()
         return np.concatenate(self._frames[: places[-1] + 1 + TRAIL_FRAMES])
+
+    def fall_db(self) -> float:
+        """
+        How far the voice has faded at its end, in dB below the louder frames of the segment.
+
+        The gate stays open a little after the voice, so the end is sought in the energy of the frames.
+        """
+        levels = 10 * np.log10(np.maximum([float(np.mean(frame**2)) for frame in self._frames], QUIETEST))
+        loud, floor = np.percentile(levels, (LOUD_PERCENTILE, FLOOR_PERCENTILE))
+        sounding = np.flatnonzero(levels > max(loud - SOFTEST_DB, floor + OVER_FLOOR_DB))
+        end = int(sounding[-1]) + 1 if len(sounding) else len(levels)
+        return float(loud - levels[max(0, end - TAIL_FRAMES) : end].mean())
 
     def place(self, words: Sequence[HeardWord]) -> tuple[TimedWord, ...]:
         """Spread words over the voiced part (see TimedWord)."""

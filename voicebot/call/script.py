@@ -1,0 +1,47 @@
+"""The actions of one reply on their way to be performed: they may still be arriving, and they may still be held back."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from voicebot.core.actions import Action
+
+
+class Script:
+    """Actions in order; who writes calls `add` and `end`, who performs awaits `next` and, before anything is heard, `released`."""
+
+    def __init__(
+        self, sequence: int, actions: Iterable[Action] = (), *, held: bool = False, ended: bool = True
+    ) -> None:
+        self.sequence = sequence
+        """The event that was answered with it."""
+        self._actions = deque(actions)
+        self._ended = ended
+        self._bell = asyncio.Event()
+        self.released = asyncio.Event()
+        """Set once the caller may hear it: the reply to a provisional turn waits for the turn's end."""
+        if not held:
+            self.released.set()
+
+    def add(self, actions: Iterable[Action]) -> None:
+        """Append actions that have arrived."""
+        self._actions.extend(actions)
+        self._bell.set()
+
+    def end(self) -> None:
+        """Say that no more actions come."""
+        self._ended = True
+        self._bell.set()
+
+    async def next(self) -> Action | None:
+        """Wait for the next action; None when there are no more."""
+        while not self._actions:
+            if self._ended:
+                return None
+            self._bell.clear()
+            await self._bell.wait()
+        return self._actions.popleft()
+
+    def put_back(self, actions: Iterable[Action]) -> None:
+        """Put actions that were not performed, or not to their end, in front of the others."""
+        self._actions.extendleft(reversed(tuple(actions)))

@@ -1,0 +1,37 @@
+"""Settings: one frozen tree, read once."""
+
+from voicebot.config.reading import ALIASES, CONFIG_VARIABLE, DEFAULT_FILE, NESTED, PREFIX, load, variables
+from voicebot.config.sections import (
+    LimitSettings,
+    LogSettings,
+    PlaySettings,
+    RecordSettings,
+    Section,
+    SonioxSettings,
+    StoreSettings,
+    TwilioSettings,
+    WebhookSettings,
+)
+from voicebot.config.tree import NumberSettings, Settings, merge
+
+__all__ = [
+    "ALIASES",
+    "CONFIG_VARIABLE",
+    "DEFAULT_FILE",
+    "NESTED",
+    "PREFIX",
+    "LimitSettings",
+    "LogSettings",
+    "NumberSettings",
+    "PlaySettings",
+    "RecordSettings",
+    "Section",
+    "Settings",
+    "SonioxSettings",
+    "StoreSettings",
+    "TwilioSettings",
+    "WebhookSettings",
+    "load",
+    "merge",
+    "variables",
+]

@@ -1,0 +1,178 @@
+"""The branches of the settings tree that belong to one room each."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from voicebot.wire.webhook import check_secret
+
+
+def _check_address(schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if url and not re.fullmatch(rf"(?:{schemes})://[^/?#\s]+[^\s]*", url):
+            raise ValueError(f"must be a whole URL that begins with {schemes.replace('|', ':// or ')}://")
+        return url
+
+    return AfterValidator(check)
+
+
+type WebUrl = Annotated[str, _check_address("https|http")]
+type SocketUrl = Annotated[str, _check_address("wss|ws")]
+type Seconds = Annotated[float, Field(gt=0, le=86_400)]
+type Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+
+
+class Section(BaseModel):
+    """A branch of the settings tree."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class TwilioSettings(Section):
+    """Twilio's doors."""
+
+    auth_token: SecretStr = SecretStr("")
+    """The account's primary auth token: every request and WebSocket handshake is checked against it."""
+    check_signatures: bool = True
+    """Only ever off for tools that cannot sign; without it anybody can place calls."""
+    account_sid: str = ""
+    """Checked against the account of each request when given."""
+    start_timeout_s: Seconds = 10
+    """From the WebSocket handshake to a valid `start` message."""
+    silence_timeout_s: Seconds = 60
+    """No message for so long means that the stream is over although no `stop` came; a muted caller may send none."""
+    ring_timeout_s: Seconds = 60
+    """From the voice webhook to its media stream; after that the call is given up and its recogniser closed."""
+    transfer_timeout_s: Seconds = 14_400
+    """Longest time a transferred call is kept for its return (Twilio's own call limit is four hours)."""
+    ping_s: Seconds = 15
+    """A WebSocket ping is sent after so long without a message; half of it later without a pong the stream is lost."""
+    mark_timeout_s: Seconds = 5
+    """Speech counts as heard so long after it should have been, although the carrier has not echoed its mark."""
+    max_message_bytes: int = 65_536
+    """Largest WebSocket message taken from the carrier; Twilio's media messages have about 400 bytes."""
+    max_form_bytes: int = 65_536
+    """Largest form body taken on the HTTP doors."""
+    max_gap_ms: Milliseconds = 10_000
+    """Longest hole in the media timestamps that is filled with silence."""
+
+
+class SonioxSettings(Section):
+    """Soniox's two sockets."""
+
+    api_key: SecretStr = SecretStr("")
+    stt_url: SocketUrl = "wss://stt-rt.soniox.com/transcribe-websocket"
+    tts_url: SocketUrl = "wss://tts-rt.soniox.com/tts-websocket"
+    connect_timeout_s: Seconds = 5
+    """TCP, TLS and WebSocket handshake of one attempt."""
+    connect_attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    """Attempts in a row before the recogniser counts as gone for this call."""
+    retry_wait_s: Seconds = 0.25
+    """Wait before the second attempt; doubles with each further one. A 503 is retried at once."""
+    keepalive_s: Seconds = 5
+    """A keepalive is sent after so long without audio; Soniox closes after 20 s (connection keepalive)."""
+    finish_timeout_s: Seconds = 3
+    """From end of audio to `finished`."""
+    batch_ms: Annotated[int, Field(ge=20, le=500)] = 100
+    """Audio collected before one upstream message; flushed early by finalize and end of audio."""
+    buffer_ms: Annotated[int, Field(ge=200, le=60_000)] = 5_000
+    """Audio kept while the socket is not ready; beyond it the oldest is dropped and counted."""
+    max_message_bytes: int = 1_048_576
+    tts_first_audio_timeout_s: Seconds = 5
+    tts_idle_close_s: Seconds = 30
+    """An unused speech socket is closed after so long."""
+    tts_streams_per_socket: Annotated[int, Field(ge=1, le=5)] = 5
+    """Soniox allows five (TTS, limits and quotas)."""
+
+
+class WebhookSettings(Section):
+    """The application's endpoint."""
+
+    url: WebUrl = ""
+    secrets: tuple[SecretStr, ...] = ()
+    """Standard Webhooks secrets (`whsec_…`); the first is the newest, all sign. Make one with `voicebot secret`."""
+    reply_deadline_s: Seconds = 10
+    """From the first attempt of an event that wants a reply to giving up on its reply."""
+    attempt_timeout_s: Seconds = 8
+    """One attempt of an event that wants a reply."""
+    inform_timeout_s: Seconds = 3
+    """One attempt of an event that wants none."""
+    retry_waits_s: tuple[Seconds, ...] = (0.25, 0.5, 1, 2)
+    """Waits between attempts inside the reply deadline; the last one repeats."""
+    stream_timeout_s: Seconds = 120
+    """From the first to the last byte of a streamed reply."""
+    stream_idle_s: Seconds = 20
+    """Longest silence inside a streamed reply."""
+    max_reply_bytes: Annotated[int, Field(ge=1_024, le=1_048_576)] = 65_536
+    connections: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Most sockets to the application at a time."""
+    messages: bool = True
+    """Send the conversation so far with every event that wants a reply."""
+
+    @field_validator("secrets")
+    @classmethod
+    def _check_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            check_secret(secret.get_secret_value())
+        return secrets
+
+
+class StoreSettings(Section):
+    """Where calls, turns and events are kept."""
+
+    url: str = "sqlite:///voicebot.db"
+    """An SQLAlchemy URL: a SQLite file, or `postgresql+psycopg://…` with psycopg installed."""
+    max_pending: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
+    """Writes waiting for the database before callers wait too."""
+    group_commit_rows: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Most writes that share one commit."""
+
+
+class PlaySettings(Section):
+    """Audio fetched for `play`."""
+
+    max_bytes: Annotated[int, Field(ge=1_024)] = 10_000_000
+    max_seconds: Seconds = 600
+    timeout_s: Seconds = 10
+    cache_entries: Annotated[int, Field(ge=0, le=10_000)] = 64
+    allow_private: bool = False
+    """Also fetch from private, loopback and link-local addresses."""
+
+
+class LimitSettings(Section):
+    """Bounds of the whole process and of one call."""
+
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Calls at a time; further ones are refused with TwiML that says so."""
+    mailbox: Annotated[int, Field(ge=10, le=100_000)] = 1_000
+    """Events waiting inside one call."""
+    actions: Annotated[int, Field(ge=1, le=1_000)] = 100
+    """Actions waiting to be performed inside one call."""
+    watcher_queue: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Events waiting for one watcher before it is dropped."""
+    hangup_timeout_s: Seconds = 30
+    """From a decision to end or hand over the call to doing so although the last speech was not reported as heard."""
+    drain_timeout_s: Seconds = 120
+    """From SIGTERM to ending the calls that still run."""
+
+
+class LogSettings(Section):
+    """What is logged, and how."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is `console` on a terminal and `json` elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    transcripts: bool = False
+    """Write what is said into the log."""
+
+
+class RecordSettings(Section):
+    """Recordings for `voicebot replay`; they hold what was said, in sound and in text."""
+
+    directory: str = ""
+    """Where each call's recording goes; empty records nothing."""
+    audio: bool = True
+    """Keep the sound as well."""
+    max_bytes_per_call: Annotated[int, Field(ge=10_000)] = 200_000_000
+    """A recording ends here; its call goes on."""

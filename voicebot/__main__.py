@@ -16,11 +16,14 @@ COMMANDS = {
     "check": "check",
     "schema": "schema",
     "secret": "secret",
+    "watch": "watch",
+    "calls": "calls",
     "transcribe": "transcribe",
     "replay": "replay",
+    "deliveries": "deliveries",
 }
-LOCAL = {"soniox": "local_soniox", "call": "local_call", "app": "local_app"}
-LOCAL_HELP = "Stand-ins that run on this machine: Soniox, the phone, and an application."
+LOCAL = {"soniox": "local_soniox", "call": "local_call", "app": "local_app", "probe": "local_probe"}
+LOCAL_HELP = "Stand-ins that run on this machine: Soniox, the phone, and an application; and a probe for yours."
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,8 +16,10 @@ from voicebot.core.delivery import (
     Retry,
     RetryPolicy,
     judge,
+    judge_later,
     reason,
     retry_after,
+    schedule_step,
 )
 
 POLICY = RetryPolicy(waits_s=(0.25, 0.5, 1, 2), deadline_s=10)
@@ -139,3 +141,56 @@ def test_retry_after(header, seconds):
 
 def test_retry_after_counts_from_now():
     assert retry_after("Sun, 22 Nov 2026 12:01:00 GMT", NOW + timedelta(seconds=20)) == 40
+
+
+# --- the schedule ----------------------------------------------------------------------------------
+
+SCHEDULE = (5, 300, 1_800)
+
+
+@pytest.mark.parametrize(
+    ("gaps_s", "step"),
+    [
+        pytest.param([], 0, id="first"),
+        pytest.param([0.25, 0.5, 1, 2], 0, id="while-a-caller-waited"),
+        pytest.param([0.25, 5.2], 1, id="one-wait"),
+        pytest.param([5.2, 310], 2, id="two-waits"),
+        pytest.param([5.2, 5.1, 6], 1, id="cut-off-for-a-caller"),
+        pytest.param([5.2, 310, 1_900], 3, id="all"),
+        pytest.param([5.2, 310, 1_900, 86_400], 3, id="replayed"),
+        pytest.param([86_400], 1, id="the-service-was-down"),
+    ],
+)
+def test_how_far_the_schedule_is(gaps_s, step):
+    assert schedule_step(gaps_s, SCHEDULE) == step
+
+
+@pytest.mark.parametrize(
+    ("gaps_s", "verdict"),
+    [
+        pytest.param([], Retry(5, "status 500"), id="first"),
+        pytest.param([5], Retry(300, "status 500"), id="second"),
+        pytest.param([5, 300], Retry(1_800, "status 500"), id="last"),
+        pytest.param([5, 300, 1_800], Exhausted("status 500"), id="over"),
+    ],
+)
+def test_a_failure_goes_on_along_the_schedule(gaps_s, verdict):
+    assert judge_later(Answer(500), gaps_s, SCHEDULE, 0) == verdict
+
+
+def test_later_attempts_are_judged_like_all():
+    assert judge_later(Answer(204), [9_999] * 9, SCHEDULE, 0) == Delivered()
+    assert judge_later(Answer(404), [], SCHEDULE, 0) == Dead("status 404")
+    assert judge_later(Answer(410), [], SCHEDULE, 0) == Dead("status 410", stop=True)
+    assert judge_later(Answer(503, retry_after_s=3_600), [], SCHEDULE, 0) == Retry(3_600, "status 503")
+    assert judge_later(Answer(500), [], (), 0) == Exhausted("status 500"), "without a schedule there is no later"
+
+
+@given(st.lists(st.floats(1, 1e5), max_size=12), st.floats(0, 1, exclude_max=True))
+def test_following_the_schedule_uses_up_one_wait_each_time(schedule_s, jitter):
+    gaps_s: list[float] = []
+    while isinstance(verdict := judge_later(Answer(500), gaps_s, schedule_s, jitter), Retry):
+        planned = schedule_s[len(gaps_s)]
+        assert planned <= verdict.wait_s <= planned * (1 + JITTER)
+        gaps_s.append(verdict.wait_s)
+    assert len(gaps_s) == len(schedule_s)

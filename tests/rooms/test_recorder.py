@@ -11,10 +11,23 @@ import pytest
 from voicebot.config import RecordSettings
 from voicebot.core.events import AskFinalize, Heard, HungUp, Tick, Token
 from voicebot.core.policy import TurnPolicy
-from voicebot.core.recording import Audio, Effect, End, Head, Input, Leg, PolicyChanged, Posted, Replied
+from voicebot.core.recording import (
+    Audio,
+    BotAudio,
+    BotCleared,
+    Effect,
+    End,
+    Head,
+    Input,
+    Leg,
+    PolicyChanged,
+    Posted,
+    Replied,
+)
 from voicebot.errors import ConfigurationError
 from voicebot.recorder import Recorder, load
 from voicebot.recorder.call import AUDIO_MS
+from voicebot.recorder.files import write_all
 from voicebot.wire.recording import RecordingError, encode
 
 DEADLINE_S = 20
@@ -222,3 +235,32 @@ def test_what_is_no_recording_is_named(tmp_path, name, content):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(RecordingError, match=name):
         load(tmp_path / name)
+
+
+async def test_a_call_that_ends_while_the_disk_writes_is_written_to_its_end(tmp_path, monkeypatch):
+    recorder = Recorder(RecordSettings(directory=str(tmp_path)))
+    recording = opened(recorder)
+
+    def ending(batches):
+        recording.close("caller_hangup", BEGAN + 1)
+        return write_all(batches)
+
+    monkeypatch.setattr("voicebot.recorder.recorder.write_all", ending)
+    await recorder._write()
+    await recorder.close()
+    assert load(tmp_path / "CA1.jsonl").lines == (End(1_000, "caller_hangup"),)
+
+
+async def test_what_the_bot_says_is_kept_like_what_it_hears(tmp_path):
+    async with recording_to(tmp_path) as recorder:
+        recording = opened(recorder)
+        recording.bot_audio(FRAME, BEGAN + 0.75, BEGAN + 0.5)
+        recording.bot_cleared(BEGAN + 0.76)
+        recording.close("caller_hangup", BEGAN + 1)
+    async with recording_to(tmp_path, audio=False) as recorder:
+        recording = opened(recorder, "CA2")
+        recording.bot_audio(FRAME, BEGAN + 0.75, BEGAN + 0.5)
+        recording.bot_cleared(BEGAN + 0.76)
+        recording.close("caller_hangup", BEGAN + 1)
+    assert load(tmp_path / "CA1.jsonl").lines[:2] == (BotAudio(500, 750, FRAME), BotCleared(760))
+    assert [type(line) for line in load(tmp_path / "CA2.jsonl").lines] == [End]

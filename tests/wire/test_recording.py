@@ -38,6 +38,8 @@ from voicebot.core.policy import TurnPolicy
 from voicebot.core.recording import (
     VERSION,
     Audio,
+    BotAudio,
+    BotCleared,
     Effect,
     End,
     Head,
@@ -98,6 +100,8 @@ LINES = [
     HEAD,
     Leg(1.5, 1, "caller", -18.5, "MZ1"),
     Audio(1_000.25, "agent", 0, bytes(range(256))),
+    BotAudio(1_001.5, 1_060.125, bytes(range(256))),
+    BotCleared(1_002.0),
     *(Input(2, "caller", event) for event in INPUTS),
     *(Effect(3, "agent", effect) for effect in EFFECTS),
     PolicyChanged(4, "caller", POLICY),

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal, assert_never
 
+from pydantic import JsonValue
+
 from voicebot.call.dialogue import Dialogue
+from voicebot.call.eyes import Eyes
 from voicebot.call.inputs import (
     BotBegan,
     CallInput,
@@ -53,16 +56,21 @@ class Call:
         self.identity = identity
         self._mode = options.mode
         self._rooms = rooms
-        self._scribe = Scribe(identity, options.mode, rooms)
+        eyes = Eyes(options.redaction)
+        self._scribe = Scribe(identity, options.mode, eyes, rooms)
         self._mailbox: asyncio.Queue[CallInput] = asyncio.Queue(rooms.settings.limits.mailbox)
         self._reporter = Reporter(
-            identity, messages=rooms.settings.webhook.messages, new_id=lambda: f"evt_{secrets.token_hex(12)}"
+            identity,
+            eyes.webhook,
+            messages=rooms.settings.webhook.messages,
+            new_id=lambda: f"evt_{secrets.token_hex(12)}",
         )
         self._lane = rooms.courier.lane(
             identity.id,
             options.webhook_url or rooms.settings.webhook.url,
             rooms.settings.webhook.secrets,
             self.put,
+            forgets=eyes.forgets,
         )
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,7 +84,7 @@ class Call:
             self._reporter,
             self._scribe,
             self._speaker,
-            speaks=self._mode == "bot",
+            options=options,
             recording=self._recording,
             over=lambda: self._over,
         )
@@ -113,6 +121,11 @@ class Call:
         self.route.leg.attach(started, socket)
         self._scribe.stream_opened(started)
         await self.put(Tick())
+
+    @property
+    def state(self) -> JsonValue:
+        """What the application last set."""
+        return self._reporter.state
 
     async def command(self, actions: Sequence[Action], *, interrupt: bool) -> None:
         """Perform actions that somebody outside the application asks for."""
@@ -163,7 +176,13 @@ class Call:
     async def _next(self) -> CallInput:
         """Wait for the next input, or until something is due."""
         leg, route = self.route.leg, self.route
-        due = (self._turns.wake_at(), leg.stall_at(), route.give_up_at(), self._speaker.overdue_at())
+        due = (
+            self._turns.wake_at(),
+            self._dialogue.wake_at(),
+            leg.stall_at(),
+            route.give_up_at(),
+            self._speaker.overdue_at(),
+        )
         wake = min((at for at in due if at is not None), default=None)
         try:
             async with asyncio.timeout_at(wake):
@@ -254,7 +273,7 @@ class Call:
         if self._over:
             return
         if command.interrupt:
-            await self._turns.told(await self._speaker.interrupt(_now()))
+            await self._turns.told(await self._speaker.interrupt(_now(), but=self._dialogue.prepared))
             self._speaker.forget()
         self._dialogue.perform(command.actions)
 
@@ -263,6 +282,7 @@ class Call:
         for change in self.route.leg.stalled(now):
             await self._turns.step(change.track, change.event)
         await self._turns.tick()
+        self._dialogue.tick()
         if spoken := self._speaker.overdue(now):
             await self._turns.told(spoken)
         give_up_at = self.route.give_up_at()
@@ -317,7 +337,8 @@ class Call:
         self._tasks.extend(self._group.create_task(recognition.run()) for recognition in leg.recognitions)
         self._listening |= {(leg.number, track) for track in leg.tracks}
         self._speaker.leg, leg.recording = leg, self._recording
-        self.route.streamless_since = _now()
+        if not leg.attached.is_set():
+            self.route.streamless_since = _now()
         if self._mode == "bot":
             self._rooms.voices.warm()
 

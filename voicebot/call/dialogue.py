@@ -6,19 +6,24 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from voicebot.call.filler import Filler
 from voicebot.call.reporter import Reporter
 from voicebot.call.scribe import Scribe
 from voicebot.call.script import Script
 from voicebot.call.speaker import Speaker
+from voicebot.config import NumberSettings
 from voicebot.core.actions import Action
 from voicebot.core.events import TurnProvisional
 from voicebot.core.latency import TurnClock
 from voicebot.core.replies import unwanted
-from voicebot.courier import Lane, Replied, ReplyFailed, Streamed
+from voicebot.courier import FailureReason, Lane, Replied, ReplyFailed, Streamed
 from voicebot.errors import VoicebotError
 from voicebot.recorder import CallRecording
 from voicebot.wire.webhook_events import Event
 from voicebot.wire.webhook_reply import UNSET, Unset
+
+UNANSWERED: frozenset[FailureReason] = frozenset({"deadline", "refused", "dead", "no_endpoint"})
+"""The caller waits, nothing of a reply was performed, and none will be."""
 
 
 @dataclass(slots=True)
@@ -55,12 +60,14 @@ class Dialogue:
         scribe: Scribe,
         speaker: Speaker,
         *,
-        speaks: bool,
+        options: NumberSettings,
         recording: CallRecording | None,
         over: Callable[[], bool],
     ) -> None:
         self._lane, self.reporter, self.scribe, self.speaker = lane, reporter, scribe, speaker
-        self._speaks, self._recording, self._over = speaks, recording, over
+        self._speaks, self._recording, self._over = options.mode == "bot", recording, over
+        self._filler = Filler(options.filler, speaker, speaks=self._speaks)
+        self._give_up = options.give_up.actions
         self._asked = 0
         self._cut = 0
         """Streamed replies to this event and older ones are not wanted any more."""
@@ -85,11 +92,22 @@ class Dialogue:
         """Tell the application and wait for its reply; older replies are no longer wanted, nor what is left of them."""
         self.cut_off()
         self._asked, self.awaiting = event.sequence, True
+        self._filler.wait(_now())
         await self.post(event)
 
     def perform(self, actions: tuple[Action, ...]) -> None:
         """Perform what the application was not asked for."""
         self._perform(0, actions, None, ended=True)
+
+    def wake_at(self) -> float | None:
+        """Return when `tick` must be called, or None."""
+        return self._filler.due_at
+
+    def tick(self) -> None:
+        """Time has passed."""
+        if self._over():
+            self._filler.stop()
+        self._filler.tick(_now())
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -112,6 +130,7 @@ class Dialogue:
         """Ask with a turn that is not sure yet; what comes back is prepared and held."""
         self._held = Held(event.sequence, offered.turn.number, clock)
         await self.ask(event)
+        self._filler.stop()  # nobody waits before the turn is over
 
     def take_back(self) -> None:
         """The turn that was offered is not what was said: its request is cut, its reply forgotten."""
@@ -124,12 +143,19 @@ class Dialogue:
         if held.script:
             self.speaker.drop(held.script)
         if held.sequence == self._asked:
-            self.awaiting = False
+            self._answered()
 
     def confirm(self) -> Held | None:
         """Return the offered turn as it stands now, if its request can still be answered or was."""
         held, self._held = self._held, None
-        return None if held is None or held.failed else held
+        if held is None:
+            return None
+        if held.failed:
+            self._lane.withdraw(held.sequence)  # the turn is told anew
+            return None
+        if self.awaiting and held.script is None:
+            self._filler.wait(_now())
+        return held
 
     def release(self, held: Held) -> None:
         """Let the caller hear the reply to a turn that stands."""
@@ -151,6 +177,7 @@ class Dialogue:
         if why:
             self._lane.cancel(part.sequence)
             return
+        self._filler.stop()
         clock = self._clock(part.sequence)
         clock.sent, clock.reply_began = part.sent_at, part.first_byte_at
         if self._script is not None:
@@ -161,7 +188,7 @@ class Dialogue:
     def replied(self, replied: Replied) -> None:
         """Take a whole reply, or the end of a streamed one."""
         if replied.sequence == self._asked:
-            self.awaiting = False
+            self._answered()
         clock = self._clock(replied.sequence)
         if replied.streamed:
             clock.replied = replied.done_at
@@ -186,10 +213,17 @@ class Dialogue:
         if held:
             held.failed = held.script is None
         if failed.sequence == self._asked:
-            self.awaiting = False
+            self._answered()
+            if held is None and failed.reason in UNANSWERED and self._give_up and self._speaks and not self._over():
+                self.perform(self._give_up)
         if failed.reason not in {"cancelled", "superseded"}:
             self.reporter.counts.no_reply(refused=failed.reason == "refused")
         self.scribe.reply_missing(failed)
+
+    def _answered(self) -> None:
+        """The newest event that wants a reply waits for none any more."""
+        self.awaiting = False
+        self._filler.stop()
 
     def cut_off(self) -> None:
         """The caller speaks over a reply: one that still arrives is stopped where it comes from."""

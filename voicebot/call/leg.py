@@ -189,6 +189,8 @@ class Leg:
     async def speak(self, audio: bytes, heard_at: float) -> None:
         """Send audio to the caller, who begins to hear it at `heard_at` (loop time)."""
         self.echo.sent(audio, heard_at)
+        if self.recording and not self.closed:
+            self.recording.bot_audio(audio, heard_at, asyncio.get_running_loop().time())
         await self._send(twilio.media(self.stream_id, audio))
 
     async def mark(self, name: str) -> None:
@@ -197,7 +199,10 @@ class Leg:
 
     async def clear(self) -> None:
         """Silence the carrier."""
-        self.echo.cleared(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self.echo.cleared(now)
+        if self.recording:
+            self.recording.bot_cleared(now)
         await self._send(twilio.clear(self.stream_id))
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from voicebot.call.call import Call
 from voicebot.call.inputs import ShutDown
 from voicebot.call.reporter import Identity
 from voicebot.call.rooms import Rooms
+from voicebot.config import NumberSettings
 from voicebot.errors import VoicebotError
 
 REMEMBERED = 10_000
@@ -103,23 +104,29 @@ class Calls:
         self._visits[carrier_id] = visit
         if len(self._visits) > REMEMBERED:
             self._visits.popitem(last=False)
-        called = form.get("To", "")
         identity = Identity(
             id=carrier_id if visit == 1 else f"{carrier_id}.{visit}",
             carrier_id=carrier_id,
             from_=form.get("From", ""),
-            to=called,
-            direction="outbound" if form.get("Direction", "").startswith("outbound") else "inbound",
+            to=form.get("To", ""),
+            direction="outbound" if _dialled(form) else "inbound",
             started_at=datetime.now(UTC),
             carrier={name: value for name, value in form.items() if name not in IDENTITY_FIELDS},
             parameters=parameters or {},
         )
-        number = called if identity.direction == "inbound" else identity.from_
-        call = Call(identity, self._rooms.settings.number(number), self._rooms)
+        call = Call(identity, self._options(form), self._rooms)
         self._live[carrier_id] = call
         self._counted(+1)
         self._group.create_task(self._live_through(call)).add_done_callback(lambda _: self._forget(call))
         return call
+
+    def only_transcribed(self, form: Mapping[str, str]) -> bool:
+        """Say whether a call between these numbers would only be transcribed."""
+        return self._options(form).mode == "transcribe"
+
+    def _options(self, form: Mapping[str, str]) -> NumberSettings:
+        """Return the settings of our side's number."""
+        return self._rooms.settings.number(form.get("From" if _dialled(form) else "To", ""))
 
     async def _live_through(self, call: Call) -> None:
         try:
@@ -142,3 +149,8 @@ class Calls:
             self._empty.clear()
         else:
             self._empty.set()
+
+
+def _dialled(form: Mapping[str, str]) -> bool:
+    """Say whether we called: Twilio says `outbound-api` and the like (voice webhook, Direction)."""
+    return form.get("Direction", "").startswith("outbound")

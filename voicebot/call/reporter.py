@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from voicebot.call.eyes import View
 from voicebot.core.events import DigitsReason, Track, Turn
 from voicebot.core.playback import Spoken
 from voicebot.core.transcript import Transcript
@@ -89,8 +90,8 @@ class Counts:
 class Reporter:
     """Every event of one call passes here once, so `sequence` has no gap."""
 
-    def __init__(self, identity: Identity, *, messages: bool, new_id: Callable[[], str]) -> None:
-        self.identity = identity
+    def __init__(self, identity: Identity, view: View, *, messages: bool, new_id: Callable[[], str]) -> None:
+        self.identity, self._view = identity, view
         self.state: JsonValue = None
         self.parameters: dict[str, str] = dict(identity.parameters)
         self.transcript = Transcript()
@@ -105,6 +106,7 @@ class Reporter:
         """Note what became of an utterance; the next event that wants a reply tells it."""
         if not spoken.text:
             return  # a pause
+        spoken = self._view.spoken(spoken)
         self.counts.utterances += 1
         self.counts.interruptions += spoken.interrupted
         self._spoken.append(spoken)
@@ -112,7 +114,7 @@ class Reporter:
 
     def overheard(self, text: str) -> None:
         """Note words of the caller that ask for no answer."""
-        self.transcript.add("user", text, self._elapsed_ms())
+        self.transcript.add("user", self._view.text(text), self._elapsed_ms())
 
     def call_started(self, mode: Literal["bot", "transcribe"]) -> Event:
         """The call has come in."""
@@ -127,7 +129,7 @@ class Reporter:
         What a provisional turn has told and nobody answered is told again.
         """
         self._spoken = [*self._told_early, *self._spoken]
-        self.confirmed(turn)
+        turn = self.confirmed(turn)
         data = TurnCompletedData(
             turn=turn_data(turn, origin), revision=revision, spoken=self._take_spoken(), latency=_latency(latency)
         )
@@ -135,7 +137,7 @@ class Reporter:
 
     def turn_provisional(self, turn: Turn, revision: int, origin: datetime, latency: Mapping[str, int]) -> Event:
         """The caller may have finished a turn; what the bot said is told again when the words are taken back."""
-        self._told_early = self._spoken
+        self._told_early, turn = self._spoken, self._view.turn(turn)
         data = TurnProvisionalData(
             turn=turn_data(turn, origin), revision=revision, spoken=self._take_spoken(), latency=_latency(latency)
         )
@@ -145,24 +147,24 @@ class Reporter:
         """The caller went on."""
         self.counts.retracted += 1
         self._spoken, self._told_early = [*self._told_early, *self._spoken], []
-        data = TurnRetractedData(number=number, revision=revision, text=text)
+        data = TurnRetractedData(number=number, revision=revision, text=self._view.text(text))
         return TurnRetractedEvent(**self._envelope(), data=data)
 
-    def confirmed(self, turn: Turn) -> None:
-        """A turn of the caller stands."""
+    def confirmed(self, turn: Turn) -> Turn:
+        """A turn of the caller stands; return what the application sees of it."""
         self._told_early = []
-        self._note_turn(turn, "caller")
+        return self._note_turn(turn, "caller")
 
     def transcript_final(self, turn: Turn, track: Track, origin: datetime) -> TranscriptFinalEvent:
         """One side of a call that is only transcribed has said something."""
-        self._note_turn(turn, track)
+        turn = self._note_turn(turn, track)
         return TranscriptFinalEvent(
             **self._envelope(), data=TranscriptFinalData(turn=turn_data(turn, origin), track=track)
         )
 
     def digits_completed(self, digits: str, reason: DigitsReason) -> Event:
         """The caller has pressed keys and said nothing."""
-        data = DigitsCompletedData(digits=digits, reason=reason, spoken=self._take_spoken())
+        data = DigitsCompletedData(digits=self._view.digits(digits), reason=reason, spoken=self._take_spoken())
         return DigitsCompletedEvent(**self._envelope(), messages=self._history(), data=data)
 
     def no_input(self, count: int) -> Event:
@@ -178,6 +180,7 @@ class Reporter:
 
     def speech(self, spoken: Spoken) -> Event:
         """The bot has stopped speaking."""
+        spoken = self._view.spoken(spoken)
         data = SpeechData(text=spoken.text, heard=spoken.heard, unheard=spoken.unheard, ms=spoken.ms)
         if spoken.interrupted:
             return SpeechInterruptedEvent(**self._envelope(), data=data)
@@ -226,9 +229,11 @@ class Reporter:
             ),
         }
 
-    def _note_turn(self, turn: Turn, track: Track) -> None:
+    def _note_turn(self, turn: Turn, track: Track) -> Turn:
         self.counts.turns += 1
-        self.transcript.add("user" if track == "caller" else "agent", turn.text, self._elapsed_ms())
+        seen = self._view.turn(turn)
+        self.transcript.add("user" if track == "caller" else "agent", seen.text, self._elapsed_ms())
+        return seen
 
     def _history(self, said: str = "") -> Sequence[Message] | None:
         """Return the conversation; `said` is a turn that is not sure yet."""

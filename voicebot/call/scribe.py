@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from pydantic import JsonValue
 
+from voicebot.call.eyes import Eyes
 from voicebot.call.inputs import LegClosed
 from voicebot.call.reporter import Counts, Identity
 from voicebot.call.rooms import Rooms
@@ -35,8 +36,8 @@ from voicebot.live import (
     TurnTakenBack,
     WebhookAttempt,
 )
-from voicebot.store.rows import CallEnd, CallRow, TurnRow, UtteranceRow
-from voicebot.wire.webhook_data import TurnData
+from voicebot.store.rows import AsideRow, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
+from voicebot.wire.webhook_events import turn_data
 
 STORE_WAIT_S = 1.0
 """How long a call's row waits for its commit."""
@@ -44,15 +45,18 @@ MAX_ROWS = 1_000
 """Turns and utterances of one call that wait for the store."""
 
 
+type _Row = TurnRow | UtteranceRow | LatencyRow | AsideRow | CallEnd
+
+
 class Scribe:
     """What it cannot write down is trouble, never the end of the call."""
 
-    def __init__(self, identity: Identity, mode: str, rooms: Rooms) -> None:
-        self._id, self._identity, self._mode = identity.id, identity, mode
+    def __init__(self, identity: Identity, mode: str, eyes: Eyes, rooms: Rooms) -> None:
+        self._id, self._identity, self._mode, self._eyes = identity.id, identity, mode, eyes
         self._store, self._live, self._metrics = rooms.store, rooms.live, rooms.metrics
         self._transcripts = rooms.settings.log.transcripts
         self._log = structlog.get_logger().bind(call=identity.id)
-        self._rows: asyncio.Queue[TurnRow | UtteranceRow | CallEnd] = asyncio.Queue(MAX_ROWS)
+        self._rows: asyncio.Queue[_Row] = asyncio.Queue(MAX_ROWS)
 
     async def run(self) -> None:
         """Write to the store what was handed over, in order, until the call was closed; the call never waits for it."""
@@ -66,7 +70,7 @@ class Scribe:
     async def opened(self) -> None:
         """The call has come in."""
         identity = self._identity
-        self._live.publish(CallOpened(self._id, identity.from_, identity.to, self._mode))
+        self._live.publish(CallOpened(self._id, identity.from_, identity.to, identity.direction, self._mode))
         self._log.info("call.opened", mode=self._mode)
         row = CallRow(
             id=self._id,
@@ -107,21 +111,24 @@ class Scribe:
         """The words of the open utterance changed."""
         if self._live.watched:
             settled, tentative = ("".join(t.text for t in tokens) for tokens in (state.settled, state.tentative))
-            self._live.publish(Partial(self._id, track, settled, tentative))
+            self._live.publish(Partial(self._id, track, *self._eyes.live.partial(settled, tentative)))
 
-    def turn(self, track: Track, turn: Turn, data: TurnData) -> None:
-        """A turn is complete."""
+    def turn(self, track: Track, turn: Turn, revision: int, origin: datetime) -> None:
+        """A turn is complete; `origin` is the instant of the first audio of its stream."""
         self._metrics.turns.labels(turn.reason).inc()
-        self._live.publish(TurnEnded(self._id, track, turn))
-        text = {"text": turn.text} if self._transcripts else {}
+        self._live.publish(TurnEnded(self._id, track, self._eyes.live.turn(turn)))
+        text = {"text": self._eyes.log.text(turn.text)} if self._transcripts else {}
         self._log.info("turn.completed", turn=turn.number, track=track, reason=turn.reason, **text)
+        data = turn_data(self._eyes.store.turn(turn), origin)
         row = TurnRow(
             call_id=self._id,
             track=track,
             number=turn.number,
-            text=turn.text,
-            translation=turn.translation,
-            digits=turn.digits,
+            revision=revision,
+            text=data.text,
+            translation=data.translation,
+            digits=data.digits,
+            entry=data.entry.model_dump() if data.entry else None,
             reason=turn.reason,
             started_at=data.started_at,
             ended_at=data.ended_at,
@@ -132,7 +139,7 @@ class Scribe:
     def offered(self, turn: Turn, revision: int) -> None:
         """A turn is told before its end is sure."""
         self._metrics.provisional_turns.labels("offered").inc()
-        self._live.publish(TurnOffered(self._id, turn, revision))
+        self._live.publish(TurnOffered(self._id, self._eyes.live.turn(turn), revision))
 
     def confirmed(self) -> None:
         """A provisional turn stands."""
@@ -147,9 +154,11 @@ class Scribe:
     def overheard(self, aside: NotATurn) -> None:
         """Words that are no turn."""
         self._metrics.asides.labels(aside.kind).inc()
-        self._live.publish(Overheard(self._id, aside.kind, aside.text))
-        text = {"text": aside.text} if self._transcripts else {}
+        self._live.publish(Overheard(self._id, aside.kind, self._eyes.live.aside(aside).text))
+        text = {"text": self._eyes.log.aside(aside).text} if self._transcripts else {}
         self._log.info("turn.not_a_turn", kind=aside.kind, **text)
+        kept = self._eyes.store.aside(aside).text
+        self._keep(AsideRow(call_id=self._id, kind=aside.kind, text=kept, at=datetime.now(UTC)))
 
     def resumed(self) -> None:
         """A barge-in came to nothing."""
@@ -163,19 +172,21 @@ class Scribe:
             self._metrics.turn_latency.labels(part).observe(ms / 1_000)
         self._live.publish(Latency(self._id, turn, dict(parts)))
         self._log.info("turn.answered", turn=turn, **parts)
+        self._keep(LatencyRow(call_id=self._id, number=turn, latency=dict(parts)))
 
     def bot_says(self, utterance: int, text: str) -> None:
         """The bot begins to speak."""
-        self._live.publish(BotSays(self._id, utterance, text))
+        self._live.publish(BotSays(self._id, utterance, self._eyes.live.text(text)))
 
     def bot_said(self, spoken: Spoken) -> None:
         """The bot has stopped speaking."""
-        self._live.publish(BotSaid(self._id, spoken))
+        self._live.publish(BotSaid(self._id, self._eyes.live.spoken(spoken)))
+        kept = self._eyes.store.spoken(spoken)
         row = UtteranceRow(
             call_id=self._id,
-            text=spoken.text,
-            heard=spoken.heard,
-            unheard=spoken.unheard,
+            text=kept.text,
+            heard=kept.heard,
+            unheard=kept.unheard,
             ms=spoken.ms,
             interrupted=spoken.interrupted,
             started_at=datetime.now(UTC) - timedelta(milliseconds=spoken.ms),
@@ -190,7 +201,13 @@ class Scribe:
         """The application was asked or told."""
         self._live.publish(
             WebhookAttempt(
-                self._id, attempt.event_type, attempt.attempt, attempt.status, attempt.error, round(attempt.ms)
+                call=self._id,
+                sequence=attempt.sequence,
+                event=attempt.event_type,
+                attempt=attempt.attempt,
+                status=attempt.status,
+                error=attempt.error,
+                ms=round(attempt.ms),
             )
         )
 
@@ -241,7 +258,7 @@ class Scribe:
             interruptions=counts.interruptions,
         )
 
-    def _keep(self, row: TurnRow | UtteranceRow | CallEnd) -> None:
+    def _keep(self, row: _Row) -> None:
         try:
             self._rows.put_nowait(row)
         except asyncio.QueueFull:
@@ -257,10 +274,14 @@ class Scribe:
         except VoicebotError as error:
             self.trouble(f"not in the store: {what}: {error}")
 
-    async def _write(self, row: TurnRow | UtteranceRow | CallEnd) -> None:
+    async def _write(self, row: _Row) -> None:
         match row:
             case TurnRow():
                 await self._store.put_turn(row)
+            case LatencyRow():
+                await self._store.put_latency(row)
+            case AsideRow():
+                await self._store.put_aside(row)
             case UtteranceRow():
                 await self._store.put_utterance(row)
             case CallEnd():

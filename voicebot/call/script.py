@@ -33,6 +33,11 @@ class Script:
         self._ended = True
         self._bell.set()
 
+    def clear(self) -> None:
+        """Perform nothing more of it."""
+        self._actions.clear()
+        self.end()
+
     async def next(self) -> Action | None:
         """Wait for the next action; None when there are no more."""
         while not self._actions:

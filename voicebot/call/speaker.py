@@ -47,6 +47,8 @@ class Speaker:
         self._performance: asyncio.Task[None] | None = None
         self._pending: Action | None = None
         """The action under way, as long as the ledger of playback does not account for it."""
+        self._utterance = 0
+        """The one that was begun last."""
         self._sources: dict[int, _Source] = {}
         """What each utterance of the ledger came from."""
         self._kept: deque[Script] = deque()
@@ -90,6 +92,18 @@ class Speaker:
             self._performance.cancel()
         elif script in self._queue:
             self._queue.remove(script)
+
+    def cut_short(self, script: Script) -> None:
+        """Perform nothing more of a reply but the utterance that the caller can hear already."""
+        script.clear()
+        if script in self._queue:
+            self._queue.remove(script)
+        if script is not self._script or not self._performance:
+            return
+        if self._pending is None and self.playback.has_sound(self._utterance):
+            return
+        self.playback.fail(self._utterance)
+        self._performance.cancel()
 
     def reached(self, mark: str) -> tuple[Spoken, ...]:
         """Take an echoed mark; return the utterances that were heard to their end."""
@@ -226,7 +240,7 @@ class Speaker:
     def _begin(self, source: _Source, text: str, *, interruptible: bool) -> int:
         number = self.playback.begin(text, interruptible=interruptible)
         self._sources[number] = source
-        self._pending = None
+        self._pending, self._utterance = None, number
         return number
 
     async def _send(self, number: int, audio: bytes, characters: Sequence[tuple[str, int, int]]) -> None:

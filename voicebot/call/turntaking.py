@@ -36,7 +36,6 @@ from voicebot.core.latency import TurnClock
 from voicebot.core.playback import Spoken
 from voicebot.core.turns import TurnState, step, wake_at
 from voicebot.recorder import CallRecording
-from voicebot.wire.webhook_events import turn_data
 
 
 class TurnTaking:
@@ -140,7 +139,7 @@ class TurnTaking:
         if self._mode == "transcribe":
             final = self._reporter.transcript_final(turn, track, leg.origin)
             await self._dialogue.post(final)
-            self._scribe.turn(track, turn, final.data.turn)
+            self._scribe.turn(track, turn, completed.revision, leg.origin)
             return
         held = self._dialogue.confirm() if completed.confirms else None
         self._dialogue.take_back()
@@ -153,12 +152,12 @@ class TurnTaking:
             self._dialogue.began(turn.number, clock, held.sequence)
             self._dialogue.release(held)
             self._floor = False
-            self._scribe.turn(track, turn, turn_data(turn, leg.origin))
+            self._scribe.turn(track, turn, completed.revision, leg.origin)
             return
         event = self._reporter.turn_completed(turn, completed.revision, leg.origin, self._dialogue.latency)
         self._dialogue.began(turn.number, clock, event.sequence)
         await self._dialogue.ask(event)
-        self._scribe.turn(track, turn, event.data.turn)
+        self._scribe.turn(track, turn, completed.revision, leg.origin)
 
     async def _turn_offered(self, track: Track, offered: TurnProvisional) -> None:
         if self._mode == "transcribe":

@@ -50,6 +50,7 @@ async def reach(settings: Settings, console: Console) -> int:
     """Try everything that the settings name; print one line each and return 1 if anything is wrong, else 0."""
     targets: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         ("store", lambda: _store(settings)),
+        ("stopped endpoints", lambda: _endpoints(settings)),
         ("soniox speech-to-text", lambda: _soniox(settings.soniox.stt_url, settings)),
         ("soniox text-to-speech", lambda: _soniox(settings.soniox.tts_url, settings)),
         ("application", lambda: _application(settings.webhook.url or settings.default.webhook_url)),
@@ -76,6 +77,17 @@ async def _store(settings: Settings) -> str:
         return "open, schema up to date"
 
 
+async def _endpoints(settings: Settings) -> str:
+    """An endpoint that has answered 410 gets no events until somebody resumes it."""
+    async with Store.open(settings.store) as store:
+        stopped = [endpoint.url for endpoint in await store.outbox.stopped()]
+    if stopped:
+        raise ConfigurationError(
+            f"{', '.join(stopped)}: answered 410; `voicebot deliveries resume URL` starts it again"
+        )
+    return "none"
+
+
 async def _soniox(url: str, settings: Settings) -> str:
     """A bad key does not fail the handshake, so what follows it is waited for a moment (Soniox, authentication)."""
     async with open_socket(url, settings.soniox) as soniox:
@@ -88,6 +100,8 @@ async def _soniox(url: str, settings: Settings) -> str:
 
 async def _application(url: str) -> str:
     """The address and the port answer; no event is sent."""
+    if not url:
+        return "none, and none is needed: calls are only transcribed"
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

@@ -1,8 +1,12 @@
 """Settings: one frozen tree, read once."""
 
+from voicebot.config.answers import FillerSettings, GiveUpSettings
 from voicebot.config.reading import ALIASES, CONFIG_VARIABLE, DEFAULT_FILE, NESTED, PREFIX, load, variables
 from voicebot.config.sections import (
+    ApiSettings,
+    ApiToken,
     LimitSettings,
+    LiveSettings,
     LogSettings,
     PlaySettings,
     RecordSettings,
@@ -20,7 +24,12 @@ __all__ = [
     "DEFAULT_FILE",
     "NESTED",
     "PREFIX",
+    "ApiSettings",
+    "ApiToken",
+    "FillerSettings",
+    "GiveUpSettings",
     "LimitSettings",
+    "LiveSettings",
     "LogSettings",
     "NumberSettings",
     "PlaySettings",

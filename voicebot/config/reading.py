@@ -28,6 +28,8 @@ ALIASES = {
 }
 CONFIG_VARIABLE = "VOICEBOT_CONFIG"
 DEFAULT_FILE = "voicebot.toml"
+TOKEN_VARIABLE = PREFIX + "TOKEN"
+"""For the commands that ask a running service; the service itself does not read it."""
 
 
 class _Read(Settings, BaseSettings):
@@ -142,7 +144,7 @@ def _faults(error: ValidationError, *below: str) -> Iterator[str]:
 
 def _unknown_variables() -> Iterator[str]:
     """pydantic-settings overlooks mistyped names, so they are compared here."""
-    known = {name for name, _, _ in variables()} | {CONFIG_VARIABLE}
+    known = {name for name, _, _ in variables()} | {CONFIG_VARIABLE, TOKEN_VARIABLE}
     for name in os.environ:
         if not name.startswith(PREFIX) or name in known:
             continue

@@ -1,6 +1,7 @@
 """The branches of the settings tree that belong to one room each."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -17,6 +18,11 @@ def _check_address(schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _check_network(network: str) -> str:
+    return str(ip_network(network))
+
+
+type Network = Annotated[str, AfterValidator(_check_network)]
 type WebUrl = Annotated[str, _check_address("https|http")]
 type SocketUrl = Annotated[str, _check_address("wss|ws")]
 type Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -38,6 +44,8 @@ class TwilioSettings(Section):
     """Only ever off for tools that cannot sign; without it anybody can place calls."""
     account_sid: str = ""
     """Checked against the account of each request when given."""
+    direct_streams: bool = False
+    """Take a stream that your own TwiML starts (`twiml/transcribe.xml`), without a voice webhook; only numbers in the mode `transcribe`."""
     start_timeout_s: Seconds = 10
     """From the WebSocket handshake to a valid `start` message."""
     silence_timeout_s: Seconds = 60
@@ -56,6 +64,10 @@ class TwilioSettings(Section):
     """Largest form body taken on the HTTP doors."""
     max_gap_ms: Milliseconds = 10_000
     """Longest hole in the media timestamps that is filled with silence."""
+    api_url: WebUrl = "https://api.twilio.com"
+    """Twilio's REST API, for calls that the service places; wants `twilio.account_sid` as well."""
+    api_timeout_s: Seconds = 10
+    """One request to it."""
 
 
 class SonioxSettings(Section):
@@ -109,8 +121,20 @@ class WebhookSettings(Section):
     """Most sockets to the application at a time."""
     messages: bool = True
     """Send the conversation so far with every event that wants a reply."""
+    background: bool = True
+    """Deliver later what was not delivered at once; where several processes share a database, only one may do so."""
+    schedule_s: tuple[Seconds, ...] = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+    """Waits between the later attempts (Standard Webhooks, operational considerations); after the last one it is dead."""
+    background_timeout_s: Seconds = 15
+    """One later attempt."""
+    background_requests: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """Most requests at a time that deliver later, and as many again to the second endpoint."""
+    copy_url: WebUrl = ""
+    """A second endpoint, which gets every event of every number too; its answers are not read."""
+    copy_secrets: tuple[SecretStr, ...] = ()
+    """Secrets of the second endpoint; without any, `secrets` sign."""
 
-    @field_validator("secrets")
+    @field_validator("secrets", "copy_secrets")
     @classmethod
     def _check_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for secret in secrets:
@@ -127,6 +151,10 @@ class StoreSettings(Section):
     """Writes waiting for the database before callers wait too."""
     group_commit_rows: Annotated[int, Field(ge=1, le=10_000)] = 256
     """Most writes that share one commit."""
+    sweep_every_s: Seconds = 3_600
+    """Time between two sweeps, which delete the calls that are older than their number's `retention_days`."""
+    sweep_calls: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Calls deleted at a time; a sweep gives way to the calls under way after each."""
 
 
 class PlaySettings(Section):
@@ -149,12 +177,67 @@ class LimitSettings(Section):
     """Events waiting inside one call."""
     actions: Annotated[int, Field(ge=1, le=1_000)] = 100
     """Actions waiting to be performed inside one call."""
-    watcher_queue: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    """Events waiting for one watcher before it is dropped."""
     hangup_timeout_s: Seconds = 30
     """From a decision to end or hand over the call to doing so although the last speech was not reported as heard."""
     drain_timeout_s: Seconds = 120
     """From SIGTERM to ending the calls that still run."""
+
+
+class LiveSettings(Section):
+    """Live events over HTTP (`GET /events`, `GET /calls/{id}/events`)."""
+
+    history: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    """Events kept for readers that come back (`Last-Event-ID`); one that is further behind is dropped."""
+    heartbeat_s: Seconds = 15
+    """A comment is sent after so long without an event."""
+    write_timeout_s: Seconds = 10
+    """A reader that takes nothing for so long is dropped."""
+    readers: Annotated[int, Field(ge=0, le=100_000)] = 5_000
+    """Most readers at a time."""
+
+
+class ApiToken(Section):
+    """One who may use the HTTP API."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")]
+    """Whose it is; stands in the log."""
+    token: SecretStr
+    """At least 20 visible characters; `openssl rand -hex 24` makes a good one."""
+    scopes: Annotated[tuple[Literal["watch", "control", "admin"], ...], Field(min_length=1)] = ("watch",)
+    """`watch` reads, `control` also acts on calls, `admin` also deletes and replays."""
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[!-~]{20,500}", token.get_secret_value()):
+            raise ValueError("must have 20 to 500 visible ASCII characters")
+        return token
+
+
+class ApiSettings(Section):
+    """The HTTP API and the console; without a token it is closed."""
+
+    tokens: tuple[ApiToken, ...] = ()
+    """Who may use it: `[{"name": "console", "token": "…", "scopes": ["control"]}]`."""
+    session_s: Seconds = 43_200
+    """How long a browser stays let in."""
+    failures_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Wrong tokens from one address before it has to wait."""
+    trusted_proxies: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks whose `X-Forwarded-For` says who asks."""
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=1_048_576)] = 131_072
+    """Largest body taken."""
+    body_timeout_s: Seconds = 10
+    """From the first to the last byte of a body."""
+
+    @field_validator("tokens")
+    @classmethod
+    def _check_tokens(cls, tokens: tuple[ApiToken, ...]) -> tuple[ApiToken, ...]:
+        if len({token.name for token in tokens}) < len(tokens):
+            raise ValueError("two tokens have the same name")
+        if len({token.token.get_secret_value() for token in tokens}) < len(tokens):
+            raise ValueError("two tokens are the same")
+        return tokens
 
 
 class LogSettings(Section):

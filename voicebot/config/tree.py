@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 
+from voicebot.config.answers import FillerSettings, GiveUpSettings
 from voicebot.config.sections import (
+    ApiSettings,
     LimitSettings,
+    LiveSettings,
     LogSettings,
     PlaySettings,
     RecordSettings,
@@ -19,6 +22,7 @@ from voicebot.config.sections import (
     WebUrl,
 )
 from voicebot.core.actions import Configure, EndpointPolicy
+from voicebot.core.redaction import RedactionPolicy
 from voicebot.core.turns import TurnPolicy
 from voicebot.errors import ConfigurationError
 from voicebot.wire.soniox_stt import SttOptions
@@ -40,6 +44,11 @@ class NumberSettings(Section):
     turns: TurnPolicy = TurnPolicy()
     webhook_url: WebUrl = ""
     """Another endpoint than `webhook.url` for this number."""
+    filler: FillerSettings = FillerSettings()
+    give_up: GiveUpSettings = GiveUpSettings()
+    retention_days: Annotated[float, Field(ge=0, le=36_500)] = 0
+    """A call is deleted with everything kept of it so many days after its start; 0 keeps it for ever."""
+    redaction: RedactionPolicy = RedactionPolicy()
 
     @field_validator("then")
     @classmethod
@@ -76,7 +85,9 @@ class Settings(Section):
     webhook: WebhookSettings = WebhookSettings()
     store: StoreSettings = StoreSettings()
     play: PlaySettings = PlaySettings()
+    api: ApiSettings = ApiSettings()
     limits: LimitSettings = LimitSettings()
+    live: LiveSettings = LiveSettings()
     log: LogSettings = LogSettings()
     record: RecordSettings = RecordSettings()
     default: NumberSettings = NumberSettings()
@@ -90,6 +101,11 @@ class Settings(Section):
         if url and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
             raise ValueError("must look like https://voice.example.com, without query or user")
         return url.rstrip("/")
+
+    @property
+    def only_transcribes(self) -> bool:
+        """No number has a bot: a call needs no application."""
+        return all(each.mode == "transcribe" for each in (self.default, *map(self.number, self.numbers)))
 
     def number(self, number: str) -> NumberSettings:
         """Return how calls to `number` are handled."""

@@ -1,10 +1,11 @@
 """What follows from one attempt to deliver an event: done, again after a wait, not for now, or never."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from math import inf
 
 JITTER = 0.25
 """A wait grows by up to this part of itself, so that failed deliveries do not come back in step."""
@@ -83,6 +84,28 @@ def judge(answer: Answer, attempt: int, elapsed_s: float, policy: RetryPolicy, j
     if wait is None or elapsed_s + wait >= policy.deadline_s:
         return Exhausted(why)
     return Retry(wait, why)
+
+
+def judge_later(answer: Answer, gaps_s: Iterable[float], schedule_s: Sequence[float], jitter: float) -> Verdict:
+    """Return what follows from the last attempt of an event that is delivered by the schedule alone.
+
+    `gaps_s` are the seconds between its attempts so far, oldest first. Nobody waits for it, so there is no deadline:
+    the verdict is Exhausted when the schedule is at its end. `jitter` is a random number in [0, 1).
+    """
+    step = schedule_step(gaps_s, schedule_s)
+    return judge(answer, 1, 0, RetryPolicy(schedule_s[step : step + 1], inf), jitter)
+
+
+def schedule_step(gaps_s: Iterable[float], schedule_s: Sequence[float]) -> int:
+    """Return how many waits of the schedule are used up, given the seconds between attempts so far, oldest first.
+
+    Fast attempts while a caller waited, and those that were cut off for a caller's sake, use up none.
+    """
+    step = 0
+    for gap_s in gaps_s:
+        if step < len(schedule_s) and gap_s >= schedule_s[step]:
+            step += 1
+    return step
 
 
 def reason(answer: Answer) -> str:

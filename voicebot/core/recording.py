@@ -58,6 +58,22 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
+class BotAudio:
+    """Raw µ-law that was sent to the caller; `at_ms` is when the caller begins to hear it, on the recording's clock."""
+
+    t_ms: float
+    at_ms: float
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BotCleared:
+    """The bot was silenced: what it has sent and the caller has not heard by now is not heard."""
+
+    t_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """What the turn machine was told."""
 
@@ -112,7 +128,7 @@ class End:
     reason: str
 
 
-type Line = Head | Leg | Audio | Input | Effect | PolicyChanged | Posted | Replied | End
+type Line = Head | Leg | Audio | BotAudio | BotCleared | Input | Effect | PolicyChanged | Posted | Replied | End
 
 
 @dataclass(frozen=True, slots=True)

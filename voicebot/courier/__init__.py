@@ -5,6 +5,7 @@ from voicebot.courier.lane import Lane
 from voicebot.courier.outcomes import (
     Attempted,
     Delivered,
+    FailureReason,
     Outcome,
     Replied,
     ReplyFailed,
@@ -16,6 +17,7 @@ __all__ = [
     "Attempted",
     "Courier",
     "Delivered",
+    "FailureReason",
     "Lane",
     "Outcome",
     "Replied",

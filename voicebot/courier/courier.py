@@ -1,7 +1,9 @@
 """The room that owns the connections to the application and opens a lane for each call."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from random import Random, SystemRandom
 
@@ -9,11 +11,14 @@ import aiohttp
 from pydantic import SecretStr
 
 from voicebot.config import WebhookSettings
+from voicebot.courier.endpoints import Endpoints
 from voicebot.courier.lane import Lane
-from voicebot.courier.ledger import Ledger
 from voicebot.courier.outcomes import OnOutcome
-from voicebot.courier.poster import TRACE_BYTES, Clock, Poster
-from voicebot.store import Store
+from voicebot.courier.poster import Clock, Poster, trace_of
+from voicebot.courier.redelivery import Redeliverer
+from voicebot.courier.shared import Shared
+from voicebot.courier.ways import Ways
+from voicebot.store import DueEvent, Store
 
 KEEPALIVE_S = 4.0
 """An idle connection is closed after so long; usual servers close theirs after 5 s, and a POST must not meet that."""
@@ -38,7 +43,7 @@ def utc_now() -> datetime:
 
 
 class Courier:
-    """What the lanes of all calls share."""
+    """What the lanes of all calls share; `run` delivers what they leave behind and needs an owner."""
 
     def __init__(
         self,
@@ -49,11 +54,21 @@ class Courier:
         now: Clock = utc_now,
         chance: Random | None = None,
     ) -> None:
-        self._settings = settings
-        self._store = store
         self._session = session
-        self._now = now
-        self._chance = chance or SystemRandom()
+        self._shared = Shared(
+            settings=settings,
+            store=store,
+            ways=Ways(),
+            endpoints=Endpoints(),
+            now=now,
+            chance=chance or SystemRandom(),
+            kept=self._on_kept,
+        )
+        self._later = Redeliverer(self._shared, partial(self._poster_of, settings.secrets), copies=False)
+        copy_secrets = settings.copy_secrets or settings.secrets
+        self._copies = Redeliverer(self._shared, partial(self._poster_of, copy_secrets), copies=True)
+        self._running = False
+        self._stopped = asyncio.Event()
 
     def lane(
         self,
@@ -63,18 +78,48 @@ class Courier:
         on_outcome: OnOutcome,
         *,
         trace_id: str | None = None,
+        forgets: bool = False,
     ) -> Lane:
         """Return the lane of a call; an empty `url` keeps events and delivers none.
 
-        `trace_id` is the W3C trace (32 hexadecimal digits) that the requests belong to; without it a new one begins.
+        With `forgets` the store keeps what an event says only until it is delivered.
+        `trace_id` is the W3C trace (32 hexadecimal digits) that the requests belong to, instead of the call's own.
         """
-        poster = Poster(
+        poster = self._poster(url, secrets, trace_id or trace_of(call_id))
+        return Lane(call_id, self._shared, poster, on_outcome, forgets=forgets)
+
+    async def run(self) -> None:
+        """Deliver later what was not delivered at once, and everything to the second endpoint, until `close`."""
+        self._running = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                if self._shared.settings.background:
+                    group.create_task(self._later.run())
+                    group.create_task(self._copies.run())
+        finally:
+            self._stopped.set()
+
+    async def close(self) -> None:
+        """Cut what `run` is sending and wait until that is recorded; what is left goes out after the next start."""
+        self._later.close()
+        self._copies.close()
+        if self._running:
+            await self._stopped.wait()
+
+    def _on_kept(self) -> None:
+        if self._shared.settings.copy_url:
+            self._copies.wake()
+
+    def _poster_of(self, secrets: Sequence[SecretStr], due: DueEvent) -> Poster:
+        return self._poster(due.url, secrets, trace_of(due.call_id))
+
+    def _poster(self, url: str, secrets: Sequence[SecretStr], trace_id: str) -> Poster:
+        return Poster(
             session=self._session,
             url=url,
             secrets=tuple(secret.get_secret_value() for secret in secrets),
-            trace_id=trace_id or self._chance.randbytes(TRACE_BYTES).hex(),
-            max_reply_bytes=self._settings.max_reply_bytes,
-            now=self._now,
-            chance=self._chance,
+            trace_id=trace_id,
+            max_reply_bytes=self._shared.settings.max_reply_bytes,
+            now=self._shared.now,
+            chance=self._shared.chance,
         )
-        return Lane(call_id, self._settings, poster, Ledger(self._store), on_outcome)

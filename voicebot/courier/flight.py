@@ -9,13 +9,19 @@ from typing import Literal
 
 from voicebot.wire.webhook import WANTS_REPLY
 
-type Ending = Literal["cancelled", "withdrawn", "superseded"]
-"""Why somebody else ended it: its reply is not wanted, the event itself was taken back, a newer one cannot wait."""
+type Ending = Literal["cancelled", "withdrawn", "superseded", "stopped"]
+"""Why somebody else ended it.
 
+Its reply is not wanted, the event itself was taken back, a newer one cannot wait, the service stops.
+"""
+
+PATIENCE_S = 0.25
+"""How long an event that wants a reply waits for an older one; then that one is left for later."""
 ENDINGS: dict[Ending, str] = {
     "cancelled": "the reply is no longer wanted",
     "withdrawn": "the event was taken back",
     "superseded": "an event that wants a reply was waiting",
+    "stopped": "the service was stopping",
 }
 
 

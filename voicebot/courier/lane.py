@@ -2,22 +2,22 @@
 
 import asyncio
 from bisect import insort
+from contextlib import ExitStack
+from datetime import datetime
 
 import structlog
 
-from voicebot.config import WebhookSettings
-from voicebot.courier.flight import Flight, Item, now
+from voicebot.courier.flight import PATIENCE_S, Flight, Item, now
 from voicebot.courier.ledger import Ledger
 from voicebot.courier.outcomes import OnOutcome
 from voicebot.courier.poster import Poster
 from voicebot.courier.report import Report
 from voicebot.courier.sender import Sender
+from voicebot.courier.shared import Shared
 from voicebot.errors import LocalProtocolError
 from voicebot.store import EventRow
 from voicebot.wire.webhook import Event, encode
 
-PATIENCE_S = 0.25
-"""How long an event that wants a reply waits for an older one; then that one is left for later."""
 MAX_WAITING = 500
 """Events of one call that wait here; more of those that want no reply are left to the store."""
 
@@ -32,14 +32,16 @@ class Lane:
     """
 
     def __init__(
-        self, call_id: str, settings: WebhookSettings, poster: Poster, ledger: Ledger, on_outcome: OnOutcome
+        self, call_id: str, shared: Shared, poster: Poster, on_outcome: OnOutcome, *, forgets: bool = False
     ) -> None:
         self._call_id = call_id
+        self._forgets = forgets
+        self._shared = shared
         self._poster = poster
-        self._ledger = ledger
-        self._report = Report(on_outcome, ledger)
-        self._sender = Sender(settings, poster, self._report)
-        self._reply_deadline_s = settings.reply_deadline_s
+        self._ledger = Ledger(shared.store)
+        self._way = shared.ways.of(call_id)
+        self._report = Report(on_outcome, self._ledger)
+        self._sender = Sender(shared.settings, poster, self._report, shared.endpoints)
         self._waiting: list[Item] = []
         self._withdrawn: set[int] = set()
         self._changed = asyncio.Event()
@@ -58,20 +60,13 @@ class Lane:
             body=encode(event),
             queued_at=now(),
         )
-        await self._ledger.keep(
-            EventRow(
-                id=item.event_id,
-                call_id=self._call_id,
-                sequence=item.sequence,
-                type=item.event_type,
-                wants_reply=item.live,
-                url=self._poster.url or None,
-                body=item.body,
-                created_at=event.created_at,
-                state="pending" if self._poster.url else "no_endpoint",
-            )
-        )
-        self._enqueue(item)
+        with ExitStack() as undo:
+            self._way.claim()
+            undo.callback(self._way.release)
+            await self._ledger.keep(self._row(item, event.created_at))
+            self._shared.kept()
+            if self._enqueue(item):
+                undo.pop_all()
 
     def cancel(self, sequence: int) -> None:
         """The reply to this event is not wanted any more: a stream that has begun is closed at once.
@@ -88,6 +83,9 @@ class Lane:
             self._flight.end_by(now(), "withdrawn")
         elif any(item.sequence == sequence for item in self._waiting):
             self._withdrawn.add(sequence)
+        else:
+            self._way.withdraw(sequence)
+            self._report.withdrawn_late(sequence, self._poster.now())
 
     def close(self) -> None:
         """No more events will be posted; `run` returns when those posted were tried, and a streamed reply is cut off."""
@@ -98,22 +96,43 @@ class Lane:
 
     async def run(self) -> None:
         """Deliver until closed and drained; when cancelled, what is left stays pending in the store."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._ledger.run())
-            while item := await self._next():
-                await self._deliver(item, group)
-            self._ledger.close()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._ledger.run())
+                while item := await self._next():
+                    await self._deliver(item, group)
+                    self._ledger.then(self._way.release)
+                self._ledger.close()
+        finally:
+            self._way.leave()
 
-    def _enqueue(self, item: Item) -> None:
+    def _row(self, item: Item, created_at: datetime) -> EventRow:
+        return EventRow(
+            id=item.event_id,
+            call_id=self._call_id,
+            sequence=item.sequence,
+            type=item.event_type,
+            wants_reply=item.live,
+            url=self._poster.url or None,
+            body=item.body,
+            created_at=created_at,
+            state="pending" if self._poster.url else "no_endpoint",
+            copy_url=self._shared.settings.copy_url or None,
+            ephemeral=self._forgets,
+        )
+
+    def _enqueue(self, item: Item) -> bool:
+        """Queue an event; False when it is left to the background."""
         if len(self._waiting) >= MAX_WAITING and not item.live:
             log.warning(
                 "webhook.left_for_later", call=self._call_id, event_id=item.event_id, why="too many are waiting"
             )
-            return
+            return False
         insort(self._waiting, item, key=lambda waiting: waiting.sequence)
         self._changed.set()
         if item.live and self._flight is not None:
             self._flight.end_by(now() + PATIENCE_S, "superseded")
+        return True
 
     async def _next(self) -> Item | None:
         while not self._waiting:
@@ -129,15 +148,16 @@ class Lane:
             await self._report.withdrawn(item, self._poster.now())
         elif not self._poster.url:
             await self._report.failed(item, "no_endpoint", "no webhook URL is configured")
-        elif self._sender.gone:
-            await self._report.buried(item, "the endpoint has answered 410 before", self._poster.now())
-        elif item.live and now() - item.queued_at > self._reply_deadline_s:
+        elif self._shared.endpoints.is_stopped(self._poster.url):
+            await self._report.failed(item, "dead", "the endpoint has answered 410 before")
+        elif item.live and now() - item.queued_at > self._shared.settings.reply_deadline_s:
             await self._report.failed(item, "deadline", "it waited too long behind another one")
         else:
             await self._send(item, group)
 
     async def _send(self, item: Item, group: asyncio.TaskGroup) -> None:
         """Send an event, with little time for it when one that wants a reply is waiting behind it."""
+        await self._way.free()
         flight = Flight(item, closing=self._closed)
         waiting = (other for other in self._waiting if other.live and other.sequence not in self._withdrawn)
         if live := next(waiting, None):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from random import Random
 
 import aiohttp
@@ -19,6 +20,12 @@ PLAIN = "identity"
 SPAN_BYTES = 8
 """W3C Trace Context: a span's id has 8 bytes, a trace's 16."""
 TRACE_BYTES = 16
+
+
+def trace_of(call_id: str) -> str:
+    """Return the W3C trace (32 hexadecimal digits) of a call, the same over restarts."""
+    return sha256(call_id.encode()).digest()[:TRACE_BYTES].hex()
+
 
 type Clock = Callable[[], datetime]
 

@@ -1,5 +1,6 @@
 """Tells what became of an event: to the call, to the store, to the log."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -19,10 +20,22 @@ from voicebot.courier.outcomes import (
     Undelivered,
 )
 from voicebot.courier.poster import Exchange, Head
-from voicebot.store import AttemptRow, EventState
+from voicebot.store import AttemptRow, EndpointStop, EventState
 from voicebot.wire.webhook_reply import Reply, Unset
 
+OFFER = "turn.provisional"
+"""Only these may be taken back."""
+
 log = structlog.get_logger("courier")
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """How an event stands after an attempt: what was wrong, and when a pending one is due again (None: at once)."""
+
+    state: EventState
+    why: str = ""
+    next_attempt_at: datetime | None = None
 
 
 class Report:
@@ -31,6 +44,8 @@ class Report:
     def __init__(self, tell: OnOutcome, ledger: Ledger) -> None:
         self._tell = tell
         self._ledger = ledger
+        self._left: dict[int, Item] = {}
+        """Provisional turns that are still to be delivered, although the call waits for them no more."""
 
     async def streamed(self, item: Item, head: Head, actions: tuple[Action, ...], state: JsonValue | Unset) -> None:
         """The call can go on with a part of the reply."""
@@ -68,6 +83,8 @@ class Report:
 
     async def failed(self, item: Item, reason: FailureReason, detail: str) -> None:
         """There will be no reply, or the event that wants none was not taken."""
+        if item.event_type == OFFER:
+            self._left[item.sequence] = item
         log.warning(
             "webhook.failed",
             call=item.call_id,
@@ -80,24 +97,38 @@ class Report:
         about = (item.event_id, item.sequence, item.event_type)
         await self._tell(ReplyFailed(*about, reason, detail) if item.live else Undelivered(*about, detail))
 
-    async def buried(self, item: Item, why: str, at: datetime) -> None:
-        """The event is dead without an attempt."""
-        self._note_without_attempt(item, "dead", why, at)
-        await self.failed(item, "dead", why)
-
     async def withdrawn(self, item: Item, at: datetime) -> None:
         """The event was taken back while no attempt was under way."""
+        self._note_withdrawn(item, at)
+        await self.failed(item, "cancelled", ENDINGS["withdrawn"])
+
+    def withdrawn_late(self, sequence: int, at: datetime) -> None:
+        """A provisional turn is taken back after its reply was given up; it is not delivered later."""
+        if item := self._left.get(sequence):
+            self._note_withdrawn(item, at)
+
+    def _note_withdrawn(self, item: Item, at: datetime) -> None:
         why = ENDINGS["withdrawn"]
-        self._note_without_attempt(item, "withdrawn", why, at)
-        await self.failed(item, "cancelled", why)
+        self._ledger.note(
+            AttemptRow(
+                event_id=item.event_id, attempt=0, started_at=at, ms=0, status=None, error=why, state="withdrawn"
+            )
+        )
+
+    def stopped(self, url: str, at: datetime, why: str) -> None:
+        """The endpoint wants no events any more."""
+        log.warning("webhook.endpoint_stopped", url=url, why=why)
+        self._ledger.note(EndpointStop(url=url, stopped_at=at, why=why))
 
     async def delivered(self, item: Item) -> None:
         """The application has an event that wants no reply."""
         await self._tell(Delivered(item.event_id, item.sequence, item.event_type))
 
-    async def attempted(self, item: Item, number: int, exchange: Exchange, state: EventState, error: str) -> None:
-        """One attempt is over and leaves the event in `state`."""
-        status = exchange.answer.status
+    async def attempted(self, item: Item, number: int, exchange: Exchange, after: After) -> None:
+        """One attempt is over and leaves the event as `after` says."""
+        status, error = exchange.answer.status, after.why
+        if after.state != "pending":
+            self._left.pop(item.sequence, None)
         log.info(
             "webhook.attempt",
             call=item.call_id,
@@ -108,7 +139,7 @@ class Report:
             status=status,
             error=error or None,
             ms=exchange.ms,
-            state=state,
+            state=after.state,
         )
         self._ledger.note(
             AttemptRow(
@@ -118,7 +149,8 @@ class Report:
                 ms=exchange.ms,
                 status=status,
                 error=error or None,
-                state=state,
+                state=after.state,
+                next_attempt_at=after.next_attempt_at,
             )
         )
         await self._tell(
@@ -131,9 +163,4 @@ class Report:
                 error=error or None,
                 ms=exchange.ms,
             )
-        )
-
-    def _note_without_attempt(self, item: Item, state: EventState, why: str, at: datetime) -> None:
-        self._ledger.note(
-            AttemptRow(event_id=item.event_id, attempt=0, started_at=at, ms=0, status=None, error=why, state=state)
         )

@@ -1,41 +1,44 @@
 """Delivers one event: once when it only informs, until there is a reply when it asks."""
 
 import asyncio
+from datetime import timedelta
 
 from voicebot.config import WebhookSettings
 from voicebot.core import delivery
+from voicebot.courier.endpoints import Endpoints
 from voicebot.courier.flight import ENDINGS, Ending, Flight, now
 from voicebot.courier.intake import Intake
 from voicebot.courier.outcomes import FailureReason
 from voicebot.courier.poster import PLAIN, Exchange, Poster
-from voicebot.courier.report import Report
+from voicebot.courier.report import After, Report
 from voicebot.errors import LocalProtocolError, ReplyRefused
-from voicebot.store import EventState
 from voicebot.wire.webhook_reply import Reply, parse_reply
 
 ONCE = delivery.RetryPolicy(waits_s=(), deadline_s=0)
-"""Events that want no reply are tried once; a slower schedule follows."""
+"""Events that want no reply are tried once; the schedule follows."""
+TOO_LATE = "too late: not performed"
 
 
 class Sender:
-    """Brings the events of one call to its endpoint; `gone` says that the endpoint wants no more of them (410)."""
+    """Brings the events of one call to its endpoint; what it could not bring is due again on the schedule."""
 
-    def __init__(self, settings: WebhookSettings, poster: Poster, report: Report) -> None:
-        self.gone = False
+    def __init__(self, settings: WebhookSettings, poster: Poster, report: Report, endpoints: Endpoints) -> None:
         self._settings = settings
         self._poster = poster
         self._report = report
+        self._endpoints = endpoints
 
     async def inform(self, flight: Flight) -> None:
         """Try an event that wants no reply once."""
         flight.limit(now() + self._settings.inform_timeout_s)
         exchange = await self._poster.post(flight)
-        state, why = self._after(delivery.judge(exchange.answer, 1, 0, ONCE, 0))
-        await self._report.attempted(flight.item, 1, exchange, state, why)
-        if state == "delivered":
+        verdict = delivery.judge(exchange.answer, 1, 0, ONCE, 0)
+        after = self._after(verdict, exchange)
+        await self._report.attempted(flight.item, 1, exchange, after)
+        if isinstance(verdict, delivery.Delivered):
             await self._report.delivered(flight.item)
         else:
-            await self._report.failed(flight.item, "dead" if state == "dead" else "deadline", why)
+            await self._report.failed(flight.item, _failure(verdict), after.why)
 
     async def ask(self, flight: Flight, group: asyncio.TaskGroup) -> None:
         """Try an event that wants a reply until there is one, it is refused, its deadline is over or somebody ends it."""
@@ -80,10 +83,10 @@ class Sender:
         if isinstance(verdict, delivery.Delivered):
             await self._answered(flight, number, exchange)
             return None
-        state, why = self._after(verdict)
+        after = self._after(verdict, exchange)
         if not isinstance(verdict, delivery.Retry):
-            await self._report.failed(flight.item, "dead" if state == "dead" else "deadline", why)
-        await self._report.attempted(flight.item, number, exchange, state, why)
+            await self._report.failed(flight.item, _failure(verdict), after.why)
+        await self._report.attempted(flight.item, number, exchange, after)
         return verdict.wait_s if isinstance(verdict, delivery.Retry) else None
 
     async def _answered(self, flight: Flight, number: int, exchange: Exchange) -> None:
@@ -95,7 +98,7 @@ class Sender:
             await self._report.failed(flight.item, "refused", error)
         else:
             await self._report.replied(flight.item, number, exchange, reply)
-        await self._report.attempted(flight.item, number, exchange, "delivered", error)
+        await self._report.attempted(flight.item, number, exchange, After("delivered", error))
 
     async def _streamed(self, flight: Flight, number: int, intake: Intake, exchange: Exchange) -> None:
         """A stream that had begun is over; whatever it ends with, the application has the event."""
@@ -106,14 +109,18 @@ class Sender:
             await self._report.failed(flight.item, "broken", error)
         else:
             await self._report.replied(flight.item, number, exchange, Reply(), streamed=True)
-        await self._report.attempted(flight.item, number, exchange, "delivered", error)
+        await self._report.attempted(flight.item, number, exchange, After("delivered", error))
 
     async def _cut_off(self, flight: Flight, number: int, exchange: Exchange, ending: Ending) -> None:
-        state: EventState = "delivered" if flight.begun.done() else "pending"
+        why = exchange.answer.error
         if ending == "withdrawn":
-            state = ending
-        await self._report.failed(flight.item, _reason(ending), exchange.answer.error)
-        await self._report.attempted(flight.item, number, exchange, state, exchange.answer.error)
+            after = After(ending, why)
+        elif flight.begun.done():
+            after = After("delivered", why)
+        else:
+            after = self._pending(why, exchange)
+        await self._report.failed(flight.item, _reason(ending), why)
+        await self._report.attempted(flight.item, number, exchange, after)
 
     async def _ended_between(self, flight: Flight, ending: Ending | None) -> None:
         """Somebody ended it before the next attempt."""
@@ -127,23 +134,34 @@ class Sender:
         flight.late = True
         await self._report.failed(flight.item, "deadline", f"no reply within {self._settings.reply_deadline_s:g} s")
         exchange = await attempt
-        state, why = self._after(delivery.judge(exchange.answer, number, 0, ONCE, 0))
+        after = self._after(delivery.judge(exchange.answer, number, 0, ONCE, 0), exchange)
         if flight.ended == "withdrawn":
-            state = "withdrawn"
-        await self._report.attempted(flight.item, number, exchange, state, why or "too late: not performed")
+            after = After("withdrawn", after.why or TOO_LATE)
+        elif after.state == "delivered":
+            after = After("delivered", TOO_LATE)
+        await self._report.attempted(flight.item, number, exchange, after)
 
-    def _after(self, verdict: delivery.Verdict) -> tuple[EventState, str]:
-        """Return the state of the event after an attempt, and what was wrong with it."""
+    def _after(self, verdict: delivery.Verdict, exchange: Exchange) -> After:
+        """Return how the event stands after an attempt."""
         match verdict:
             case delivery.Delivered():
-                return "delivered", ""
-            case delivery.Dead(why, stop):
-                self.gone = self.gone or stop
-                return "dead", why
+                return After("delivered")
+            case delivery.Dead(why, stop=True):
+                self._endpoints.stop(self._poster.url)
+                self._report.stopped(self._poster.url, self._poster.now(), why)
+                return After("pending", why)
+            case delivery.Dead(why):
+                return After("dead", why)
             case delivery.Exhausted(why):
-                return "pending", why
-            case delivery.Retry(_, why):
-                return "pending", why
+                return self._pending(why, exchange)
+            case delivery.Retry(wait_s, why):
+                return After("pending", why, self._poster.now() + timedelta(seconds=wait_s))
+
+    def _pending(self, why: str, exchange: Exchange) -> After:
+        """The call waits for it no more; it is due again at the beginning of the schedule."""
+        later = delivery.judge_later(exchange.answer, (), self._settings.schedule_s, self._poster.chance.random())
+        wait_s = later.wait_s if isinstance(later, delivery.Retry) else 0
+        return After("pending", why, self._poster.now() + timedelta(seconds=wait_s))
 
     def _parse(self, exchange: Exchange) -> Reply:
         head = exchange.head
@@ -152,6 +170,10 @@ class Sender:
         if head.content_encoding != PLAIN and exchange.body:
             raise ReplyRefused("$", f"is encoded ({head.content_encoding}) although none was asked for")
         return parse_reply(head.status, head.content_type, exchange.body, max_bytes=self._settings.max_reply_bytes)
+
+
+def _failure(verdict: delivery.Verdict) -> FailureReason:
+    return "dead" if isinstance(verdict, delivery.Dead) else "deadline"
 
 
 def _reason(ending: Ending) -> FailureReason:

@@ -7,7 +7,20 @@ import structlog
 from voicebot.core.audio import BYTES_PER_MS
 from voicebot.core.events import Track, TurnEffect, TurnInput
 from voicebot.core.policy import TurnPolicy
-from voicebot.core.recording import Audio, Effect, End, Head, Input, Leg, Line, PolicyChanged, Posted, Replied
+from voicebot.core.recording import (
+    Audio,
+    BotAudio,
+    BotCleared,
+    Effect,
+    End,
+    Head,
+    Input,
+    Leg,
+    Line,
+    PolicyChanged,
+    Posted,
+    Replied,
+)
 
 AUDIO_MS = 1_000
 """Sound in one line."""
@@ -45,6 +58,16 @@ class CallRecording:
         self._sound[track] = (begin, before + payload)
         if len(before) + len(payload) >= AUDIO_MS * BYTES_PER_MS:
             self._flush(track, at)
+
+    def bot_audio(self, payload: bytes, heard_at: float, at: float) -> None:
+        """Keep raw µ-law that is sent to the caller, who begins to hear it at `heard_at`."""
+        if self._keeps_audio:
+            self._add(BotAudio(self._ms(at), self._ms(heard_at), payload))
+
+    def bot_cleared(self, at: float) -> None:
+        """Keep that the bot was silenced."""
+        if self._keeps_audio:
+            self._add(BotCleared(self._ms(at)))
 
     def input(self, track: Track, event: TurnInput, at: float) -> None:
         """Keep what the turn machine is told."""

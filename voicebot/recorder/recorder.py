@@ -61,14 +61,17 @@ class Recorder:
 
     async def _write(self) -> None:
         async with self._writing:
-            batches = [(each, file, lines) for each, file in self._files.items() if (lines := each.take())]
+            for lost in [each for each in self._files if each.lost]:
+                self._drop(lost)
+            # What is closed while the disk writes has lines left for the next time.
+            batches = [(each, file, lines, each.closed) for each, file in self._files.items() if (lines := each.take())]
             if not batches:
                 return
-            faults = await asyncio.to_thread(write_all, [(file, lines) for _, file, lines in batches])
-            for (recording, _, _), fault in zip(batches, faults, strict=True):
+            faults = await asyncio.to_thread(write_all, [(file, lines) for _, file, lines, _ in batches])
+            for (recording, _, _, whole), fault in zip(batches, faults, strict=True):
                 if fault:
                     warn(recording.call, fault)
-                if fault or recording.closed:
+                if fault or whole:
                     self._drop(recording)
 
     def _drop(self, recording: CallRecording) -> None:

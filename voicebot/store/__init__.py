@@ -1,6 +1,75 @@
 """Where calls, turns, utterances and events are kept."""
 
-from voicebot.store.rows import AttemptRow, CallEnd, CallRow, EventRow, EventState, TurnRow, UtteranceRow
+from voicebot.store.history import History
+from voicebot.store.outbox import Outbox
+from voicebot.store.records import (
+    AsideRecord,
+    AttemptRecord,
+    CallFilter,
+    CallRecord,
+    CallSummary,
+    CopyRecord,
+    DeliveryFilter,
+    DueEvent,
+    EventRecord,
+    EventSummary,
+    Hit,
+    InvalidCursor,
+    Page,
+    Part,
+    StoppedEndpoint,
+    TurnRecord,
+    UtteranceRecord,
+)
+from voicebot.store.retention import Retention
+from voicebot.store.rows import (
+    AsideRow,
+    AttemptRow,
+    CallDeletion,
+    CallEnd,
+    CallRow,
+    EndpointResume,
+    EndpointStop,
+    EventRow,
+    EventState,
+    LatencyRow,
+    TurnRow,
+    UtteranceRow,
+)
 from voicebot.store.store import Store
 
-__all__ = ["AttemptRow", "CallEnd", "CallRow", "EventRow", "EventState", "Store", "TurnRow", "UtteranceRow"]
+__all__ = [
+    "AsideRecord",
+    "AsideRow",
+    "AttemptRecord",
+    "AttemptRow",
+    "CallDeletion",
+    "CallEnd",
+    "CallFilter",
+    "CallRecord",
+    "CallRow",
+    "CallSummary",
+    "CopyRecord",
+    "DeliveryFilter",
+    "DueEvent",
+    "EndpointResume",
+    "EndpointStop",
+    "EventRecord",
+    "EventRow",
+    "EventState",
+    "EventSummary",
+    "History",
+    "Hit",
+    "InvalidCursor",
+    "LatencyRow",
+    "Outbox",
+    "Page",
+    "Part",
+    "Retention",
+    "StoppedEndpoint",
+    "Store",
+    "TurnRecord",
+    "TurnRow",
+    "UtteranceRecord",
+    "UtteranceRow",
+]

@@ -20,6 +20,8 @@ _PRAGMAS = (
     # With WAL, NORMAL survives a killed process; only a power cut may take the last commits back.
     "synchronous = NORMAL",
     "foreign_keys = ON",
+    # What is deleted is overwritten, not just given free.
+    "secure_delete = ON",
 )
 
 
@@ -41,6 +43,9 @@ def migrate(engine: Engine) -> None:
     settings.set_main_option("script_location", MIGRATIONS)
     try:
         with engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                # The driver begins no transaction for CREATE TABLE, and a migration that is killed must leave nothing.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             settings.attributes["connection"] = connection
             command.upgrade(settings, "head")
     except SQLAlchemyError as error:

@@ -1,4 +1,4 @@
-"""The tables: calls, turns, utterances, the outbox of events and every attempt to deliver them."""
+"""The tables: calls, what was said in them, the outbox of events and every attempt to deliver them."""
 
 from datetime import UTC, datetime
 from typing import override
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 ID_LENGTH = 64
@@ -52,8 +53,16 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
+NULLABLE_JSON = JSON(none_as_null=True)
+"""None is NULL, not the JSON value `null`."""
+
+
 def _call_id() -> Column[str]:
     return Column("call_id", String(ID_LENGTH), ForeignKey("calls.id", ondelete="CASCADE"), nullable=False)
+
+
+def _event_id() -> Column[str]:
+    return Column("event_id", String(ID_LENGTH), ForeignKey("events.id", ondelete="CASCADE"), nullable=False)
 
 
 calls = Table(
@@ -87,6 +96,9 @@ turns = Table(
     Column("started_at", Instant, nullable=True),
     Column("ended_at", Instant, nullable=True),
     Column("words", JSON, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("entry", NULLABLE_JSON, nullable=True),
+    Column("latency", NULLABLE_JSON, nullable=True),
     UniqueConstraint("call_id", "track", "number"),
 )
 
@@ -101,6 +113,17 @@ utterances = Table(
     Column("ms", Integer, nullable=False),
     Column("interrupted", Boolean, nullable=False),
     Column("started_at", Instant, nullable=False),
+    Index(None, "call_id"),
+)
+
+asides = Table(
+    "asides",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _call_id(),
+    Column("kind", String(20), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at", Instant, nullable=False),
     Index(None, "call_id"),
 )
 
@@ -121,7 +144,27 @@ events = Table(
     Column("delivered_at", Instant, nullable=True),
     Column("last_status", Integer, nullable=True),
     Column("last_error", Text, nullable=True),
+    Column("first_attempt_at", Instant, nullable=True),
+    Column("ephemeral", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("call_id", "sequence"),
+    Index(None, "state", "next_attempt_at"),
+    Index(None, "created_at"),
+)
+
+copies = Table(
+    "copies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _event_id(),
+    Column("url", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_attempt_at", Instant, nullable=True),
+    Column("next_attempt_at", Instant, nullable=True),
+    Column("delivered_at", Instant, nullable=True),
+    Column("last_status", Integer, nullable=True),
+    Column("last_error", Text, nullable=True),
+    UniqueConstraint("event_id", "url"),
     Index(None, "state", "next_attempt_at"),
 )
 
@@ -129,11 +172,20 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("event_id", String(ID_LENGTH), ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    _event_id(),
+    Column("copy_url", Text, nullable=True),
     Column("attempt", Integer, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("ms", Integer, nullable=False),
     Column("status", Integer, nullable=True),
     Column("error", Text, nullable=True),
     Index(None, "event_id"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("stopped_at", Instant, nullable=False),
+    Column("why", Text, nullable=False),
 )

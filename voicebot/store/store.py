@@ -15,13 +15,27 @@ from voicebot.config import StoreSettings
 from voicebot.errors import PeerUnavailable, VoicebotError
 from voicebot.store import schema
 from voicebot.store.database import PEER, migrate, open_engine, translated
-from voicebot.store.rows import AttemptRow, CallEnd, CallRow, EventRow, TurnRow, UtteranceRow
+from voicebot.store.history import History
+from voicebot.store.outbox import Outbox
+from voicebot.store.reader import Reader
+from voicebot.store.rows import (
+    AsideRow,
+    AttemptRow,
+    CallDeletion,
+    CallEnd,
+    CallRow,
+    EndpointResume,
+    EndpointStop,
+    EventRow,
+    LatencyRow,
+    TurnRow,
+    UtteranceRow,
+)
+from voicebot.store.search_index import tidy
 from voicebot.store.writes import Row, execute
 
 LINGER_S = 0.05
 """How long a write that nobody waits for waits for company, so that it need not have its own commit."""
-READERS = 2
-"""Threads that read; SQLite's readers do not hinder the writer (WAL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +58,12 @@ class Store:
         self._hurry = asyncio.Event()
         self._drained = asyncio.Event()
         self._running = False
+        self._deletions = True  # before the process was started there may have been some
         self._connection: Connection | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._reader = Reader(engine)
+        self.history = History(self._reader)
+        self.outbox = Outbox(self._reader)
 
     @classmethod
     @asynccontextmanager
@@ -62,7 +79,7 @@ class Store:
         finally:
             store._writer.submit(store._disconnect)
             store._writer.shutdown()
-            store._readers.shutdown()
+            store._reader.close()
             store._engine.dispose()
 
     async def run(self) -> None:
@@ -104,6 +121,41 @@ class Store:
         """Keep what the bot said; waits up to LINGER_S for company."""
         await self._write(row, lazy=True)
 
+    async def put_latency(self, row: LatencyRow) -> None:
+        """Keep the latency account of a turn; waits up to LINGER_S for company."""
+        await self._write(row, lazy=True)
+
+    async def put_aside(self, row: AsideRow) -> None:
+        """Keep words that are no turn; waits up to LINGER_S for company."""
+        await self._write(row, lazy=True)
+
+    async def stop_endpoint(self, row: EndpointStop) -> None:
+        """Keep that an endpoint wants no events any more; the first word about it stands."""
+        await self._write(row)
+
+    async def resume_endpoint(self, url: str) -> None:
+        """Keep that an endpoint wants events again."""
+        await self._write(EndpointResume(url))
+
+    async def delete_call(self, call_id: str) -> None:
+        """Delete a call with its turns, speech, events and deliveries; one that is not there is no error."""
+        await self._write(CallDeletion(call_id))
+        self._deletions = True
+
+    def take_deletions(self) -> bool:
+        """Say whether calls may have been deleted since this was asked for last."""
+        deletions, self._deletions = self._deletions, False
+        return deletions
+
+    async def tidy_index(self) -> None:
+        """Take the words of deleted rows out of the search index, in short steps; others write between two.
+
+        Raises PeerUnavailable when the database is out of order.
+        """
+        begin = True
+        while await _in_thread(self._writer, partial(self._tidy, begin=begin)):
+            begin = False
+
     async def record_attempt(self, row: AttemptRow) -> None:
         """Keep an attempt and the event's new state; waits up to LINGER_S for company."""
         await self._write(row, lazy=True)
@@ -112,32 +164,36 @@ class Store:
         """Keep how a call ended; waits up to LINGER_S for company."""
         await self._write(row, lazy=True)
 
+    async def read(self, query: Select[Any]) -> Sequence[RowMapping]:
+        """Return the rows of a query."""
+        return await self._reader.rows(query)
+
     async def call(self, call_id: str) -> RowMapping | None:
         """Return the row of a call."""
-        rows = await self._read(select(schema.calls).where(schema.calls.c.id == call_id))
+        rows = await self.read(select(schema.calls).where(schema.calls.c.id == call_id))
         return rows[0] if rows else None
 
     async def turns(self, call_id: str) -> Sequence[RowMapping]:
         """Return the turns of a call in the order of writing."""
-        return await self._read(_of_call(schema.turns, call_id).order_by(schema.turns.c.id))
+        return await self.read(_of_call(schema.turns, call_id).order_by(schema.turns.c.id))
 
     async def utterances(self, call_id: str) -> Sequence[RowMapping]:
         """Return what the bot said in a call, in the order of writing."""
-        return await self._read(_of_call(schema.utterances, call_id).order_by(schema.utterances.c.id))
+        return await self.read(_of_call(schema.utterances, call_id).order_by(schema.utterances.c.id))
 
     async def events(self, call_id: str) -> Sequence[RowMapping]:
         """Return the events of a call by `sequence`."""
-        return await self._read(_of_call(schema.events, call_id).order_by(schema.events.c.sequence))
+        return await self.read(_of_call(schema.events, call_id).order_by(schema.events.c.sequence))
 
     async def pending(self, call_id: str) -> Sequence[RowMapping]:
         """Return the events of a call that may still be delivered, by `sequence`."""
         query = _of_call(schema.events, call_id).where(schema.events.c.state == "pending")
-        return await self._read(query.order_by(schema.events.c.sequence))
+        return await self.read(query.order_by(schema.events.c.sequence))
 
     async def deliveries(self, event_id: str) -> Sequence[RowMapping]:
         """Return the attempts to deliver an event, oldest first."""
         query = select(schema.deliveries).where(schema.deliveries.c.event_id == event_id)
-        return await self._read(query.order_by(schema.deliveries.c.id))
+        return await self.read(query.order_by(schema.deliveries.c.id))
 
     async def _write(self, row: Row, *, lazy: bool = False) -> None:
         write = _Write(row, asyncio.get_running_loop().create_future())
@@ -175,12 +231,22 @@ class Store:
             return [fault] * len(rows)
         return [self._transaction([row]) for row in rows]
 
+    def _tidy(self, *, begin: bool) -> bool:
+        try:
+            with self._connected().begin():
+                return tidy(self._connected(), begin=begin)
+        except SQLAlchemyError as error:
+            raise translated(error) from error
+
+    def _connected(self) -> Connection:
+        """One connection for good: SQLAlchemy renews it by itself after it was lost."""
+        self._connection = self._connection or self._engine.connect()
+        return self._connection
+
     def _transaction(self, rows: Sequence[Row]) -> VoicebotError | None:
         try:
-            # One connection for good: SQLAlchemy renews it by itself after it was lost.
-            self._connection = self._connection or self._engine.connect()
-            with self._connection.begin():
-                execute(self._connection, rows)
+            with self._connected().begin():
+                execute(self._connected(), rows)
         except SQLAlchemyError as error:
             return translated(error)
         return None
@@ -188,16 +254,6 @@ class Store:
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
-
-    async def _read(self, query: Select[Any]) -> Sequence[RowMapping]:
-        def read() -> Sequence[RowMapping]:
-            try:
-                with self._engine.connect() as connection:
-                    return connection.execute(query).mappings().all()
-            except SQLAlchemyError as error:
-                raise translated(error) from error
-
-        return await _in_thread(self._readers, read)
 
 
 async def _in_thread[T](thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -1,16 +1,55 @@
 """Turns rows into the statements of one transaction, one executemany for each kind."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from enum import IntEnum, auto
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, insert, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    LargeBinary,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from voicebot.store import schema
-from voicebot.store.rows import AttemptRow, CallEnd, CallRow, EventRow, TurnRow, UtteranceRow
+from voicebot.store.rows import (
+    AsideRow,
+    AttemptRow,
+    CallDeletion,
+    CallEnd,
+    CallRow,
+    EndpointResume,
+    EndpointStop,
+    EventRow,
+    LatencyRow,
+    TurnRow,
+    UtteranceRow,
+)
 
-type Row = CallRow | CallEnd | TurnRow | UtteranceRow | EventRow | AttemptRow
+type Row = (
+    CallRow
+    | CallEnd
+    | CallDeletion
+    | TurnRow
+    | LatencyRow
+    | UtteranceRow
+    | AsideRow
+    | EventRow
+    | AttemptRow
+    | EndpointStop
+    | EndpointResume
+)
 type Parameters = Mapping[str, Any]
 
 
@@ -19,28 +58,99 @@ class _Kind(IntEnum):
 
     CALL = auto()
     TURN = auto()
+    TURN_LATENCY = auto()
     UTTERANCE = auto()
+    ASIDE = auto()
     EVENT = auto()
+    COPY = auto()
     DELIVERY = auto()
     EVENT_AFTER = auto()
+    COPY_AFTER = auto()
+    EVENT_SPENT = auto()
     CALL_END = auto()
+    ENDPOINT_RESUME = auto()
+    ENDPOINT_STOP = auto()
+    CALL_DELETION = auto()
 
 
+_INSERTED: dict[type[Row], _Kind] = {
+    CallRow: _Kind.CALL,
+    TurnRow: _Kind.TURN,
+    UtteranceRow: _Kind.UTTERANCE,
+    AsideRow: _Kind.ASIDE,
+}
 _CALL_ENDED = ("ended_at", "reason", "duration_ms", "state")
-_EVENT_TRIED = ("state", "attempts", "delivered_at", "last_status", "last_error")
+_NOT_SENT_AGAIN = ("delivered", "withdrawn", "dropped")
+"""Events in these states need their bytes no more."""
+
+
+def _tried(table: Table) -> dict[str, ColumnElement[Any]]:
+    """Return the new values of an event or a copy; without an attempt, what is known of earlier ones stays."""
+    is_attempt = bindparam("attempt") > 0
+
+    def if_tried(parameter: str, column: str) -> ColumnElement[Any]:
+        return case((is_attempt, bindparam(parameter, type_=table.c[column].type)), else_=table.c[column])
+
+    return {
+        "state": bindparam("new_state"),
+        "next_attempt_at": bindparam("next_at", type_=table.c.next_attempt_at.type),
+        "attempts": if_tried("attempt", "attempts"),
+        "first_attempt_at": case(
+            (is_attempt, func.coalesce(table.c.first_attempt_at, bindparam("began_at", type_=schema.Instant))),
+            else_=table.c.first_attempt_at,
+        ),
+        "delivered_at": if_tried("done_at", "delivered_at"),
+        "last_status": if_tried("status", "last_status"),
+        "last_error": case(
+            (is_attempt, bindparam("error", type_=table.c.last_error.type)),
+            else_=func.coalesce(bindparam("error", type_=table.c.last_error.type), table.c.last_error),
+        ),
+    }
+
 
 _STATEMENTS: dict[_Kind, Executable] = {
     _Kind.CALL: insert(schema.calls),
     _Kind.TURN: insert(schema.turns),
+    _Kind.TURN_LATENCY: update(schema.turns)
+    .where(
+        schema.turns.c.call_id == bindparam("of_call"),
+        schema.turns.c.track == bindparam("on_track"),
+        schema.turns.c.number == bindparam("of_number"),
+    )
+    .values(latency=bindparam("latency")),
     _Kind.UTTERANCE: insert(schema.utterances),
+    _Kind.ASIDE: insert(schema.asides),
     _Kind.EVENT: insert(schema.events),
+    _Kind.COPY: insert(schema.copies),
     _Kind.DELIVERY: insert(schema.deliveries),
     _Kind.EVENT_AFTER: update(schema.events)
     .where(schema.events.c.id == bindparam("of_event"))
-    .values({name: bindparam(name) for name in _EVENT_TRIED}),
+    .values(_tried(schema.events)),
+    _Kind.COPY_AFTER: update(schema.copies)
+    .where(schema.copies.c.event_id == bindparam("of_event"), schema.copies.c.url == bindparam("of_url"))
+    .values(_tried(schema.copies)),
+    _Kind.EVENT_SPENT: update(schema.events)
+    .where(
+        schema.events.c.id == bindparam("of_event"),
+        schema.events.c.ephemeral,
+        schema.events.c.state.in_(_NOT_SENT_AGAIN),
+        ~exists().where(schema.copies.c.event_id == schema.events.c.id, schema.copies.c.state.not_in(_NOT_SENT_AGAIN)),
+    )
+    .values(body=literal(b"", LargeBinary)),
     _Kind.CALL_END: update(schema.calls)
     .where(schema.calls.c.id == bindparam("of_call"))
     .values({name: bindparam(name) for name in _CALL_ENDED}),
+    _Kind.ENDPOINT_RESUME: delete(schema.endpoints).where(schema.endpoints.c.url == bindparam("of_url")),
+    # Several calls may be told at the same time that an endpoint is gone; the first one is kept.
+    _Kind.ENDPOINT_STOP: insert(schema.endpoints).from_select(
+        ["url", "stopped_at", "why"],
+        select(
+            bindparam("of_url", type_=schema.endpoints.c.url.type),
+            bindparam("at", type_=schema.Instant),
+            bindparam("because", type_=schema.endpoints.c.why.type),
+        ).where(~exists().where(schema.endpoints.c.url == bindparam("of_url"))),
+    ),
+    _Kind.CALL_DELETION: delete(schema.calls).where(schema.calls.c.id == bindparam("of_call")),
 }
 
 
@@ -56,38 +166,63 @@ def execute(connection: Connection, rows: Iterable[Row]) -> None:
 
 def _statements(row: Row) -> Iterable[tuple[_Kind, Parameters]]:
     match row:
-        case CallRow():
-            return [(_Kind.CALL, _values(row))]
-        case TurnRow():
-            return [(_Kind.TURN, _values(row))]
-        case UtteranceRow():
-            return [(_Kind.UTTERANCE, _values(row))]
+        case CallRow() | TurnRow() | UtteranceRow() | AsideRow():
+            return [(_INSERTED[type(row)], _values(row))]
+        case LatencyRow():
+            return [(_Kind.TURN_LATENCY, _latency(row))]
         case EventRow():
-            return [(_Kind.EVENT, _values(row))]
+            return _event(row)
+        case AttemptRow():
+            return _attempt(row)
         case CallEnd():
             values = _values(row)
             return [(_Kind.CALL_END, {"of_call": values.pop("id"), **values})]
-        case AttemptRow():
-            return _attempt(row)
+        case EndpointStop() | EndpointResume():
+            return [_endpoint(row)]
+        case CallDeletion():
+            return [(_Kind.CALL_DELETION, {"of_call": row.id})]
 
 
-def _attempt(row: AttemptRow) -> Iterable[tuple[_Kind, Parameters]]:
+def _endpoint(row: EndpointStop | EndpointResume) -> tuple[_Kind, Parameters]:
+    if isinstance(row, EndpointResume):
+        return _Kind.ENDPOINT_RESUME, {"of_url": row.url}
+    return _Kind.ENDPOINT_STOP, {"of_url": row.url, "at": row.stopped_at, "because": row.why}
+
+
+def _latency(row: LatencyRow) -> Parameters:
+    return {"of_call": row.call_id, "on_track": row.track, "of_number": row.number, "latency": row.latency}
+
+
+def _event(row: EventRow) -> Iterator[tuple[_Kind, Parameters]]:
     values = _values(row)
-    state = values.pop("state")
+    url = values.pop("copy_url")
+    yield _Kind.EVENT, values
+    if url is not None:
+        yield _Kind.COPY, {"event_id": row.id, "url": url, "state": "pending", "attempts": 0}
+
+
+def _attempt(row: AttemptRow) -> Iterator[tuple[_Kind, Parameters]]:
     if row.attempt:
+        values = _values(row)
+        del values["state"], values["next_attempt_at"]
         yield _Kind.DELIVERY, values
     done_at = row.started_at + timedelta(milliseconds=row.ms)
-    yield (
-        _Kind.EVENT_AFTER,
-        {
-            "of_event": row.event_id,
-            "state": state,
-            "attempts": row.attempt,
-            "delivered_at": done_at if state == "delivered" else None,
-            "last_status": row.status,
-            "last_error": row.error,
-        },
-    )
+    after = {
+        "of_event": row.event_id,
+        "attempt": row.attempt,
+        "new_state": row.state,
+        "next_at": row.next_attempt_at,
+        "began_at": row.started_at,
+        "done_at": done_at if row.state == "delivered" else None,
+        "status": row.status,
+        "error": row.error,
+    }
+    if row.copy_url is None:
+        yield _Kind.EVENT_AFTER, after
+    else:
+        yield _Kind.COPY_AFTER, {**after, "of_url": row.copy_url}
+    if row.state in _NOT_SENT_AGAIN:
+        yield _Kind.EVENT_SPENT, {"of_event": row.event_id}
 
 
 def _values(row: Row) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from voicebot.call.call import Call
 from voicebot.call.inputs import LegClosed
 from voicebot.call.leg import Leg, MediaSocket
-from voicebot.call.registry import Calls
+from voicebot.call.registry import Busy, Calls
 from voicebot.config import TwilioSettings
 from voicebot.core.events import CarrierEvent, Digit, Ignored, MarkReached, Media, StreamStarted, StreamStopped
 from voicebot.errors import PeerProtocolError, VoicebotError
@@ -111,14 +111,30 @@ class MediaDoor:
         ):
             text = f"media format {event.encoding[:40]} {event.sample_rate} Hz is not audio/x-mulaw 8000 Hz mono"
             raise Refused("media format", text)
-        call = self._calls.find(event.call_id)
+        call, token = self._calls.find(event.call_id), event.parameters.get(twiml.TOKEN, "")
+        if call is None and not token and self._settings.direct_streams:
+            call = self._begin(event)
+            token = call.route.leg.token
         if call is None:
             raise Refused("unknown call", "no call of this CallSid is waiting for a stream")
-        claimed = call.route.claim(event, event.parameters.get(twiml.TOKEN, ""), call.identity.carrier_id)
+        claimed = call.route.claim(event, token, call.identity.carrier_id)
         if isinstance(claimed, str):
             raise Refused(claimed)
         await call.attach(event, _Socket(ws))
         return call, claimed
+
+    def _begin(self, event: StreamStarted) -> Call:
+        """Begin the call of a stream that somebody else's TwiML has started; its handshake says that it is Twilio's.
+
+        Who calls whom is in its parameters, since `start` does not say it (Twilio Media Streams, start message).
+        """
+        form = {name: event.parameters.get(name, "") for name in ("From", "To", "Direction")}
+        if not self._calls.only_transcribed(form):
+            raise Refused("mode", "this number is not in the mode transcribe: a bot's call comes by the voice webhook")
+        try:
+            return self._calls.open(form | {"CallSid": event.call_id, "AccountSid": event.account_id})
+        except Busy as busy:
+            raise Refused("busy", str(busy)) from None
 
     async def _pump(self, ws: web.WebSocketResponse, call: Call, leg: Leg) -> str:
         """Pass on what the carrier sends until the stream ends; return why it did."""

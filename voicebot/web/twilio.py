@@ -6,10 +6,12 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from voicebot.call.dialled import TICKET, Dialled
 from voicebot.call.inputs import CarrierEnded
 from voicebot.call.registry import Busy, Calls
 from voicebot.call.route import DIAL_SUCCEEDED
 from voicebot.config import TwilioSettings
+from voicebot.errors import VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.wire import twiml
 from voicebot.wire.twilio import Signatures
@@ -27,10 +29,16 @@ class TwilioDoors:
     """Every request is a signed form POST; what is not is refused, logged and counted."""
 
     def __init__(
-        self, settings: TwilioSettings, doors: Doors, signatures: Signatures | None, calls: Calls, metrics: Metrics
+        self,
+        settings: TwilioSettings,
+        doors: Doors,
+        signatures: Signatures | None,
+        calls: Calls,
+        dialled: Dialled,
+        metrics: Metrics,
     ) -> None:
         self._settings, self._doors, self._signatures = settings, doors, signatures
-        self._calls, self._metrics = calls, metrics
+        self._calls, self._dialled, self._metrics = calls, dialled, metrics
         self._log = structlog.get_logger()
 
     def routes(self) -> list[web.RouteDef]:
@@ -63,6 +71,7 @@ class TwilioDoors:
             text = f"{why}: this must be signed for {url} with the account's auth token\n"
             raise self._refused(door, why, web.HTTPForbidden(text=text))
         form = {name: str(value) for name, value in posted.items()}
+        form |= {name: request.query[name] for name in (TICKET,) if name in request.query}
         if self._settings.account_sid and form.get("AccountSid") != self._settings.account_sid:
             raise self._refused(door, "wrong account", web.HTTPForbidden(text="another account's request\n"))
         if not form.get("CallSid"):
@@ -85,8 +94,10 @@ class TwilioDoors:
         return answer
 
     async def _voice(self, form: Mapping[str, str]) -> str:
+        carrier = {name: value for name, value in form.items() if name != TICKET}
         try:
-            return self._calls.open(form).route.answer()
+            call = self._calls.open(carrier, self._dialled.answered(form.get(TICKET, "")))
+            return call.route.answer()
         except Busy as busy:
             self._metrics.refused.labels("voice", "busy").inc()
             self._log.warning("door.refused", door="voice", why="busy", calls=len(self._calls))
@@ -124,6 +135,13 @@ class TwilioDoors:
 
     async def _status(self, form: Mapping[str, str]) -> str:
         status = form.get("CallStatus", "")
-        if status in ENDED and (call := self._calls.find(form["CallSid"])):
+        if status not in ENDED:
+            return twiml.nothing()
+        if call := self._calls.find(form["CallSid"]):
             await call.put(CarrierEnded(status))
+        elif ticket := form.get(TICKET):
+            try:
+                await self._dialled.unanswered(ticket, form["CallSid"], status)
+            except VoicebotError as error:
+                self._log.warning("call.trouble", call=form["CallSid"], what=f"not in the store: {error}")
         return twiml.nothing()

@@ -15,6 +15,8 @@ from voicebot.core.policy import TurnPolicy
 from voicebot.core.recording import (
     VERSION,
     Audio,
+    BotAudio,
+    BotCleared,
     Effect,
     End,
     Head,
@@ -96,7 +98,7 @@ def read(lines: Iterable[str]) -> Recording:
 # --- out ------------------------------------------------------------------------------------------
 
 
-def _fields(line: Line) -> dict[str, Any]:  # noqa: PLR0911 - one arm per kind of line
+def _fields(line: Line) -> dict[str, Any]:  # noqa: C901, PLR0911 - one arm per kind of line
     match line:
         case Head():
             return _head_fields(line)
@@ -104,6 +106,10 @@ def _fields(line: Line) -> dict[str, Any]:  # noqa: PLR0911 - one arm per kind o
             return _timed("leg", line.t_ms, leg=number, track=track, zero_ms=round(zero, 3), stream=stream)
         case Audio(track=track, at_ms=at, payload=payload):
             return _timed("audio", line.t_ms, track=track, at_ms=at, ulaw=base64.b64encode(payload).decode())
+        case BotAudio(at_ms=heard_at, payload=payload):
+            return _timed("bot_audio", line.t_ms, at_ms=round(heard_at, 3), ulaw=base64.b64encode(payload).decode())
+        case BotCleared():
+            return _timed("bot_cleared", line.t_ms)
         case Input(track=track, event=event):
             return _timed("input", line.t_ms, track=track, **_named(_INPUTS, event))
         case Effect(track=track, effect=effect):
@@ -192,6 +198,14 @@ def _read_audio(value: dict[str, Any]) -> Audio:
     return Audio(_t(value), _track(value), int(value["at_ms"]), base64.b64decode(value["ulaw"], validate=True))
 
 
+def _read_bot_audio(value: dict[str, Any]) -> BotAudio:
+    return BotAudio(_t(value), float(value["at_ms"]), base64.b64decode(value["ulaw"], validate=True))
+
+
+def _read_bot_cleared(value: dict[str, Any]) -> BotCleared:
+    return BotCleared(_t(value))
+
+
 def _read_input(value: dict[str, Any]) -> Input:
     return Input(_t(value), _track(value), _INPUTS[value["name"]].validate_python(value.get("event", {})))
 
@@ -221,6 +235,8 @@ _READERS: dict[str, Callable[[dict[str, Any]], Line]] = {
     "head": _read_head,
     "leg": _read_leg,
     "audio": _read_audio,
+    "bot_audio": _read_bot_audio,
+    "bot_cleared": _read_bot_cleared,
     "input": _read_input,
     "effect": _read_effect,
     "policy": _read_policy,

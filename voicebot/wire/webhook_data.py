@@ -37,7 +37,7 @@ class CallInfo(Model):
     started_at: AwareDatetime
     """When the call came in."""
     parameters: dict[str, str] = {}
-    """Custom parameters of the carrier's stream (TwiML `<Parameter>`)."""
+    """Custom parameters of the carrier's stream (TwiML `<Parameter>`), or what `POST /calls` was given along."""
     turns: int = 0
     """Turns completed so far: a provisional turn with this number, or a smaller one, stands."""
     state: JsonValue = None

@@ -167,7 +167,8 @@ async def test_gone_stops_the_endpoint(app, bench, first):
         assert "410 before" in told.detail
     assert app.sequences == [1]
     assert line.of(ReplyFailed)[-1].reason == "dead"
-    assert await line.states() == ["dead"] * 3
+    assert await line.states() == ["pending"] * 3
+    assert bench.look("select url, why from endpoints") == [(app.url, "status 410")]
 
 
 async def test_retry_after_past_the_deadline_ends_it(app, bench):

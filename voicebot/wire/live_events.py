@@ -1,9 +1,6 @@
-"""Fan-out of what happens on the calls to whoever watches."""
+"""What whoever watches the calls is told, as frozen values."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from voicebot.core.events import Track, Turn
 from voicebot.core.playback import Spoken
@@ -16,6 +13,8 @@ class CallOpened:
     call: str
     from_: str
     to: str
+    direction: str
+    """`inbound`, or `outbound` when the service dialled."""
     mode: str
 
 
@@ -89,9 +88,10 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True)
 class WebhookAttempt:
-    """One attempt to tell the application."""
+    """One attempt to tell the application of the event with this `sequence`; `event` is its type."""
 
     call: str
+    sequence: int
     event: str
     attempt: int
     status: int | None
@@ -182,56 +182,3 @@ type LiveEvent = (
     | Trouble
     | CallClosed
 )
-
-
-@dataclass(slots=True)
-class Watcher:
-    """One who watches; a slow one is dropped rather than waited for."""
-
-    queue: asyncio.Queue[LiveEvent]
-    dropped: bool = False
-
-    async def __aiter__(self) -> AsyncIterator[LiveEvent]:
-        while True:
-            try:
-                yield await self.queue.get()
-            except asyncio.QueueShutDown:
-                return
-
-
-@dataclass(slots=True)
-class Live:
-    """The hub."""
-
-    watcher_queue: int
-    """Events waiting for one watcher before it is dropped."""
-    _watchers: list[Watcher] = field(default_factory=list[Watcher])
-
-    @property
-    def watched(self) -> bool:
-        """Somebody watches: only then is an event worth making."""
-        return bool(self._watchers)
-
-    @contextmanager
-    def watch(self) -> Iterator[Watcher]:
-        """Watch all calls; iterate over the watcher until it ends (`dropped` says that it was too slow)."""
-        watcher = Watcher(asyncio.Queue(self.watcher_queue))
-        self._watchers.append(watcher)
-        try:
-            yield watcher
-        finally:
-            self._leave(watcher)
-
-    def publish(self, event: LiveEvent) -> None:
-        """Tell every watcher, at once and without waiting."""
-        for watcher in tuple(self._watchers):
-            try:
-                watcher.queue.put_nowait(event)
-            except asyncio.QueueFull:
-                watcher.dropped = True
-                self._leave(watcher)
-
-    def _leave(self, watcher: Watcher) -> None:
-        if watcher in self._watchers:
-            self._watchers.remove(watcher)
-            watcher.queue.shutdown()

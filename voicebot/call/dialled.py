@@ -1,0 +1,99 @@
+"""Calls that the service has dialled and that nobody has answered yet."""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from voicebot.store import CallEnd, CallRow, Store
+
+MOST = 10_000
+"""Calls that ring at a time; the oldest is forgotten first."""
+FORGOTTEN_AFTER = timedelta(minutes=15)
+"""The carrier lets it ring for ten minutes at most (Twilio, calls resource, `Timeout`), and then says so."""
+TICKET_BYTES = 18
+TICKET = "dial"
+"""The parameter in the URL by which a dialled call is known, before the carrier has named it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialling:
+    """A call that rings."""
+
+    to: str
+    from_: str
+    mode: Literal["bot", "transcribe"]
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    started_at: datetime
+    carrier_id: str = ""
+    """Twilio's CallSid, once the order is taken."""
+
+
+class Dialled:
+    """Knows dialled calls by their ticket until they are answered, or are over without that."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ringing: OrderedDict[str, Dialling] = OrderedDict()
+
+    def begin(
+        self, to: str, from_: str, mode: Literal["bot", "transcribe"], parameters: Mapping[str, str]
+    ) -> tuple[str, Dialling]:
+        """Note a call that is about to be dialled; return its ticket, for the URLs that the carrier is told."""
+        self._forget_old()
+        ticket = secrets.token_urlsafe(TICKET_BYTES)
+        self._ringing[ticket] = Dialling(
+            to=to, from_=from_, mode=mode, parameters=dict(parameters), started_at=datetime.now(UTC)
+        )
+        return ticket, self._ringing[ticket]
+
+    def named(self, ticket: str, carrier_id: str) -> None:
+        """Note the carrier's name of a call; it may have been answered before we were told."""
+        if ticket in self._ringing:
+            self._ringing[ticket] = replace(self._ringing[ticket], carrier_id=carrier_id)
+
+    def refused(self, ticket: str) -> None:
+        """The carrier has not taken the order."""
+        self._ringing.pop(ticket, None)
+
+    def answered(self, ticket: str) -> Mapping[str, str]:
+        """The person has answered; return what the call is to know."""
+        dialling = self._ringing.pop(ticket, None)
+        return dialling.parameters if dialling else {}
+
+    async def unanswered(self, ticket: str, carrier_id: str, status: str) -> None:
+        """The call is over and nobody has answered: keep that; `status` is the carrier's word.
+
+        Raises PeerUnavailable when the store is out of order.
+        """
+        dialling = self._ringing.pop(ticket, None)
+        if dialling is None:
+            return
+        now = datetime.now(UTC)
+        row = CallRow(
+            id=carrier_id,
+            from_number=dialling.from_,
+            to_number=dialling.to,
+            direction="outbound",
+            mode=dialling.mode,
+            started_at=dialling.started_at,
+        )
+        await self._store.put_call(row)
+        ms = (now - dialling.started_at) // timedelta(milliseconds=1)
+        await self._store.end_call(CallEnd(id=carrier_id, ended_at=now, reason=status, duration_ms=ms))
+
+    def ringing(self) -> tuple[Dialling, ...]:
+        """Return the calls that ring, the oldest first."""
+        self._forget_old()
+        return tuple(dialling for dialling in self._ringing.values() if dialling.carrier_id)
+
+    def by_id(self, carrier_id: str) -> Dialling | None:
+        """Return the call of this name that rings."""
+        return next((each for each in self.ringing() if each.carrier_id == carrier_id), None)
+
+    def _forget_old(self) -> None:
+        oldest = datetime.now(UTC) - FORGOTTEN_AFTER
+        while self._ringing and (len(self._ringing) > MOST or next(iter(self._ringing.values())).started_at < oldest):
+            self._ringing.popitem(last=False)

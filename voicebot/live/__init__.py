@@ -1,0 +1,50 @@
+"""Fan-out of what happens on the calls to whoever watches."""
+
+from voicebot.live.history import Batch, Entry
+from voicebot.live.hub import Live, Resume, Watcher
+from voicebot.wire.live_events import (
+    BotResumed,
+    BotSaid,
+    BotSays,
+    CallClosed,
+    CallOpened,
+    DigitPressed,
+    Latency,
+    LiveEvent,
+    Overheard,
+    Partial,
+    ReplyMissing,
+    ReplyTaken,
+    StreamOpened,
+    Trouble,
+    TurnEnded,
+    TurnOffered,
+    TurnTakenBack,
+    WebhookAttempt,
+)
+
+__all__ = [
+    "Batch",
+    "BotResumed",
+    "BotSaid",
+    "BotSays",
+    "CallClosed",
+    "CallOpened",
+    "DigitPressed",
+    "Entry",
+    "Latency",
+    "Live",
+    "LiveEvent",
+    "Overheard",
+    "Partial",
+    "ReplyMissing",
+    "ReplyTaken",
+    "Resume",
+    "StreamOpened",
+    "Trouble",
+    "TurnEnded",
+    "TurnOffered",
+    "TurnTakenBack",
+    "Watcher",
+    "WebhookAttempt",
+]

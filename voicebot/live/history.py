@@ -1,0 +1,172 @@
+"""The live events of the last while, in the order of all and call by call."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import override
+
+from voicebot.core.events import Track
+from voicebot.wire.live_events import CallClosed, CallOpened, LiveEvent, Partial, TurnEnded
+
+type Encode = Callable[[LiveEvent, datetime], bytes]
+
+BATCH_EVENTS = 1_000
+"""Most events handed over at once."""
+KNOWN_EVENTS = 4_000
+"""Events of a living call kept for those who come later; a call of two hours has fewer."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One published event; its JSON is made when somebody first wants it, and only once."""
+
+    number: int
+    """Its place in the order of all events of this process, from 1."""
+    at: float
+    """Seconds since 1970."""
+    event: LiveEvent
+    _json: bytes | None = None
+
+    def json(self, encode: Encode) -> bytes:
+        """Return it as one line of JSON."""
+        if self._json is None:
+            self._json = encode(self.event, datetime.fromtimestamp(self.at, UTC))
+        return self._json
+
+
+@dataclass(slots=True)
+class Batch:
+    """Events that follow each other; watchers at the same place share one, and with it what it looks like on the wire."""
+
+    after: int
+    upto: int
+    """Where it was asked to end."""
+    last: int
+    """Where it ends: before `upto` when there was too much for one batch."""
+    entries: tuple[Entry, ...]
+    text: bytes | None = None
+    """What the doors make of it, once for all."""
+
+    @property
+    def closes(self) -> bool:
+        """It holds the end of a call."""
+        return any(isinstance(entry.event, CallClosed) for entry in reversed(self.entries))
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Events in the order of all: those of one call, or all of them."""
+
+    evicted: int = 0
+    """The newest event that was here and is no more."""
+    entries: deque[Entry] = field(default_factory=deque[Entry])
+    _last: Batch | None = None
+
+    def put(self, entry: Entry) -> None:
+        """Take the newest event."""
+        self.entries.append(entry)
+
+    def evict(self) -> Entry:
+        """Let the oldest event go."""
+        entry = self.entries.popleft()
+        self.evicted = entry.number
+        return entry
+
+    def leave_out(self, call: str) -> None:
+        """Let the events of one call go."""
+        self.entries = deque(entry for entry in self.entries if entry.event.call != call)
+        self._last = None
+
+    def batch(self, after: int, upto: int) -> Batch | None:
+        """Return the next events after number `after` up to number `upto`, None when there are none."""
+        if self._last and (self._last.after, self._last.upto) == (after, upto):
+            return self._last
+        found: list[Entry] = []
+        for entry in reversed(self.entries):
+            if entry.number <= after:
+                break
+            if entry.number <= upto:
+                found.append(entry)
+        if not found:
+            return None
+        chosen = tuple(found[: -BATCH_EVENTS - 1 : -1])
+        last = upto if len(chosen) == len(found) else chosen[-1].number
+        self._last = Batch(after, upto, last, chosen)
+        return self._last
+
+
+@dataclass(slots=True)
+class CallShelf(Shelf):
+    """The events of one call, and what is known of it as long as it lives and is remembered."""
+
+    live: bool = False
+    known: deque[Entry] = field(default_factory=lambda: deque[Entry](maxlen=KNOWN_EVENTS))
+    """All but partial words."""
+    partials: dict[Track, Entry] = field(default_factory=dict[Track, Entry])
+    """The open utterances."""
+    missing: int = 0
+    """Known events that had to make room."""
+
+    @override
+    def put(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        match entry.event:
+            case Partial(track=track):
+                self.partials[track] = entry
+                return
+            case TurnEnded(track=track):
+                self.partials.pop(track, None)
+            case CallOpened():
+                self.live = True
+            case CallClosed():
+                self.live = False
+                self.partials.clear()
+            case _:
+                pass
+        self.missing += len(self.known) == KNOWN_EVENTS
+        self.known.append(entry)
+
+    @property
+    def so_far(self) -> tuple[Entry, ...]:
+        """What is known, in order, with the words of the open utterances last."""
+        return (*self.known, *self.partials.values())
+
+
+class History:
+    """Holds a bounded number of events; the oldest make room for the newest."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.all = Shelf()
+        self._calls: dict[str, CallShelf] = {}
+        self._watched: dict[str, int] = {}
+
+    def put(self, entry: Entry) -> None:
+        """Take the newest event."""
+        call = entry.event.call
+        shelf = self._calls.get(call)
+        if shelf is None:
+            shelf = self._calls[call] = CallShelf(self.all.evicted)
+        shelf.put(entry)
+        self.all.put(entry)
+        if len(self.all.entries) > self._most:
+            self._evict()
+
+    def call(self, call: str) -> CallShelf | None:
+        """Return the events of a call that lives or has not been forgotten yet."""
+        return self._calls.get(call)
+
+    def forget(self, call: str) -> None:
+        """Let the events of a call go that is over; those of the others keep their numbers."""
+        shelf = self._calls.get(call)
+        if shelf is not None and not shelf.live:
+            del self._calls[call]
+            self.all.leave_out(call)
+
+    def _evict(self) -> None:
+        call = self.all.evict().event.call
+        shelf = self._calls[call]
+        shelf.evict()
+        if not shelf.entries and not shelf.live:
+            del self._calls[call]

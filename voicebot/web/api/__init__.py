@@ -1,0 +1,1 @@
+"""What people and programs ask of the service: who calls, what happens, what happened."""

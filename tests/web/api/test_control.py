@@ -20,8 +20,10 @@ def say(text):
 async def test_a_live_call_is_listed_shown_and_spoken_to(house, api):
     h = await house(HELLO, api=api.settings)
     async with api(h) as client:
+        h.app.on("call.started", {"state": {"order": 7}})
         phone = h.dial()
         await h.app.until("turn.completed")
+        assert (await client.get(f"/calls/{phone.sid}", token="watch")).json["state"] == {"order": 7}
         [call] = (await client.get("/calls?state=live", token="watch")).json["items"]
         assert (call["id"], call["state"], call["ended_at"], call["turns"]) == (phone.sid, "live", None, 1)
         path = f"/calls/{phone.sid}"

@@ -47,7 +47,8 @@ async def test_a_live_call_is_listed_shown_and_spoken_to(house, api):
 
 
 async def test_an_action_may_stop_what_is_being_said(house, api):
-    h = await house(TALKING, api=api.settings, default=PATIENT)
+    # The caller says nothing: words over the bot would race with the command for who stops it.
+    h = await house([], api=api.settings, default=PATIENT)
     h.app.on("call.started", {"actions": [say("A long sentence that somebody will cut off before its end. " * 5)]})
     async with api(h) as client:
         phone = h.dial()

@@ -13,7 +13,6 @@ from voicebot.call.script import Script
 from voicebot.call.speaker import Speaker
 from voicebot.config import NumberSettings
 from voicebot.core.actions import Action
-from voicebot.core.events import TurnProvisional
 from voicebot.core.latency import TurnClock
 from voicebot.core.replies import unwanted
 from voicebot.courier import FailureReason, Lane, Replied, ReplyFailed, Streamed
@@ -31,7 +30,6 @@ class Held:
     """A provisional turn: its request, and what came back for it."""
 
     sequence: int
-    number: int
     clock: TurnClock
     script: Script | None = None
     state: JsonValue | Unset = UNSET
@@ -126,9 +124,9 @@ class Dialogue:
         self.tell_latency()
         self._account = _Account(turn, sequence, clock, told=False)
 
-    async def offer(self, event: Event, offered: TurnProvisional, clock: TurnClock) -> None:
+    async def offer(self, event: Event, clock: TurnClock) -> None:
         """Ask with a turn that is not sure yet; what comes back is prepared and held."""
-        self._held = Held(event.sequence, offered.turn.number, clock)
+        self._held = Held(event.sequence, clock)
         await self.ask(event)
         self._filler.stop()  # nobody waits before the turn is over
 

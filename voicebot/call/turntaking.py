@@ -165,7 +165,7 @@ class TurnTaking:
         turn, revision = offered.turn, offered.revision
         event = self._reporter.turn_provisional(turn, revision, self._route.leg.origin, self._dialogue.latency)
         self._scribe.offered(turn, revision)
-        await self._dialogue.offer(event, offered, self._clock(track, turn))
+        await self._dialogue.offer(event, self._clock(track, turn))
 
     async def _turn_taken_back(self, retracted: TurnRetracted) -> None:
         if self._mode == "transcribe":

@@ -113,29 +113,8 @@ def delivery_detail(event: EventRecord) -> api.DeliveryDetail:
     """Return an event whole."""
     return api.DeliveryDetail(
         delivery=delivery(event.summary),
-        attempts=tuple(
-            api.AttemptItem(
-                attempt=each.attempt,
-                started_at=each.started_at,
-                ms=each.ms,
-                status=each.status,
-                error=each.error,
-                copy_url=each.copy_url,
-            )
-            for each in event.attempts
-        ),
-        copies=tuple(
-            api.CopyItem(
-                url=each.url,
-                state=each.state,
-                attempts=each.attempts,
-                next_attempt_at=each.next_attempt_at,
-                delivered_at=each.delivered_at,
-                last_status=each.last_status,
-                last_error=each.last_error,
-            )
-            for each in event.copies
-        ),
+        attempts=tuple(api.AttemptItem.model_validate(each, from_attributes=True) for each in event.attempts),
+        copies=tuple(api.CopyItem.model_validate(each, from_attributes=True) for each in event.copies),
         body=_json(event.body),
     )
 

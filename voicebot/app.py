@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -15,11 +15,12 @@ from voicebot.call.registry import Calls
 from voicebot.call.rooms import Rooms
 from voicebot.carrier import Carrier
 from voicebot.clips import Clips
-from voicebot.config import Settings
+from voicebot.config import LimitSettings, Settings
 from voicebot.courier import Courier, open_session
-from voicebot.errors import ConfigurationError
+from voicebot.errors import ConfigurationError, VoicebotError
 from voicebot.live import Live
 from voicebot.metrics import Metrics
+from voicebot.pressure import Pressure
 from voicebot.recorder import Recorder
 from voicebot.store import Retention, Store
 from voicebot.tts import Voices
@@ -33,10 +34,13 @@ from voicebot.web.api.sessions import SessionDoors
 from voicebot.web.api.stream import StreamDoors
 from voicebot.web.console import ConsoleDoors
 from voicebot.web.health import HealthDoors
+from voicebot.web.listening import listen
 from voicebot.web.media import MediaDoor
 from voicebot.web.twilio import TwilioDoors
 from voicebot.wire.twilio import Signatures
 from voicebot.wire.twiml import Doors
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Service:
 
     port: int
     calls: Calls
+    dialled: Dialled
     live: Live
     metrics: Metrics
 
@@ -74,24 +79,27 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 live=live,
                 metrics=metrics,
                 recorder=recorder,
+                pressure=Pressure(settings.limits, metrics),
             )
-            calls = Calls(rooms)
+            dialled = Dialled(store)
+            calls = Calls(rooms, dialled)
             retention = Retention(
                 store, settings, lambda call: calls.by_id(call) is not None, Recordings(settings.record).delete
             )
             async with asyncio.TaskGroup() as group:
                 work = (store.run, rooms.voices.run, calls.run, recorder.run, rooms.courier.run, retention.run)
-                workers = [group.create_task(worker()) for worker in work]
-                application = _application(rooms, calls, carrier)
-                runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-                await runner.setup()
+                measuring = (store.watch, rooms.pressure.run)
+                workers = [group.create_task(worker()) for worker in (*work, *measuring)]
+                application = _application(rooms, calls, dialled, carrier)
                 try:
-                    await web.SockSite(runner, listening).start()
-                    yield Service(listening.getsockname()[1], calls, live, metrics)
+                    async with _open_doors(application, listening, settings.limits, metrics):
+                        try:
+                            yield Service(listening.getsockname()[1], calls, dialled, live, metrics)
+                        finally:
+                            retention.close()
+                            await calls.end_all()
+                            await _hang_up(dialled, carrier, settings.limits.force_timeout_s)
                 finally:
-                    retention.close()
-                    await calls.end_all()
-                    await runner.cleanup()
                     await rooms.courier.close()
                     await store.close()
                     await recorder.close()
@@ -99,28 +107,82 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                         worker.cancel()
 
 
+@asynccontextmanager
+async def _open_doors(
+    application: web.Application, listening: socket.socket, limits: LimitSettings, metrics: Metrics
+) -> AsyncIterator[None]:
+    """Take connections inside the `with`; live readers get what was published until its end."""
+    runner = web.AppRunner(
+        application, access_log=None, shutdown_timeout=1, keepalive_timeout=limits.keepalive_timeout_s
+    )
+    await runner.setup()
+    server = await listen(runner, listening, limits.connections, metrics)
+    try:
+        yield
+    finally:
+        server.close()
+        await runner.cleanup()
+
+
 async def serve(settings: Settings, started: Callable[[Service], None]) -> None:
-    """Run until SIGTERM or SIGINT, then drain: no new calls, those that run may finish; a second signal forces."""
+    """Run until SIGTERM or SIGINT, then drain: no new calls, those that run may finish.
+
+    A second signal gives them `limits.force_timeout_s`, a third kills the process; what is in the store is safe then too.
+    """
     stop, force = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
-        (force if stop.is_set() else stop).set()
+        if not stop.is_set():
+            stop.set()
+            return
+        force.set()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         loop.add_signal_handler(number, on_signal)
     async with running(settings) as service:
         started(service)
         await stop.wait()
-        log = structlog.get_logger()
-        log.info("service.draining", calls=len(service.calls), deadline_s=settings.limits.drain_timeout_s)
-        async with asyncio.TaskGroup() as group:
-            drain = group.create_task(service.calls.drain())
-            forced = group.create_task(force.wait())
-            await asyncio.wait((drain, forced), return_when=asyncio.FIRST_COMPLETED)
-            drain.cancel()
-            forced.cancel()
-        log.info("service.stopping", calls=len(service.calls))
+        await _drained(service, settings, force)
+    structlog.get_logger().info("service.stopped")
+
+
+async def _drained(service: Service, settings: Settings, force: asyncio.Event) -> None:
+    """Wait until no call is left, at least for the delay in which load balancers notice, or until that is forced."""
+    log, limits, calls = structlog.get_logger(), settings.limits, service.calls
+    began = asyncio.get_running_loop().time()
+    log.info("service.draining", calls=len(calls), ringing=len(service.dialled), deadline_s=limits.drain_timeout_s)
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(calls.drain()), group.create_task(asyncio.sleep(limits.drain_delay_s))]
+        done = group.create_task(asyncio.wait(waiting))
+        forced = group.create_task(force.wait())
+        await asyncio.wait((done, forced), return_when=asyncio.FIRST_COMPLETED)
+        for task in (*waiting, done, forced):
+            task.cancel()
+    if force.is_set():
+        calls.hurry()
+        log.warning("service.forced", calls=len(calls), within_s=limits.force_timeout_s)
+    s = round(asyncio.get_running_loop().time() - began, 1)
+    log.info("service.stopping", calls=len(calls), ringing=len(service.dialled), drained_s=s)
+
+
+async def _hang_up(dialled: Dialled, carrier: Carrier, within_s: float) -> None:
+    """End calls that still ring: whoever answered one now would hear nothing."""
+    log = structlog.get_logger()
+
+    async def end(call: str) -> None:
+        try:
+            await carrier.hang_up(call)
+        except VoicebotError as error:
+            log.warning("call.trouble", call=call, what=f"it rings, and could not be ended: {error}")
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
+            for dialling in dialled.ringing():
+                group.create_task(end(dialling.carrier_id))
 
 
 def check(settings: Settings) -> None:
@@ -152,18 +214,18 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
-def _application(rooms: Rooms, calls: Calls, carrier: Carrier) -> web.Application:
+def _application(rooms: Rooms, calls: Calls, dialled: Dialled, carrier: Carrier) -> web.Application:
     """All doors; a proxy in front strips the path of the public URL, if it has one."""
     settings, metrics = rooms.settings, rooms.metrics
     token = settings.twilio.auth_token.get_secret_value()
     signatures = Signatures(token) if settings.twilio.check_signatures else None
     if signatures is None:
         structlog.get_logger().warning("Twilio's signatures are not checked: anybody can place calls here")
-    dialled = Dialled(rooms.store)
     application = web.Application(client_max_size=settings.twilio.max_form_bytes)
     application.add_routes(HealthDoors(calls, metrics).routes())
-    application.add_routes(TwilioDoors(settings.twilio, rooms.doors, signatures, calls, dialled, metrics).routes())
-    application.add_routes(MediaDoor(settings.twilio, rooms.doors, signatures, calls, metrics).routes())
+    twilio, limits, doors = settings.twilio, settings.limits, rooms.doors
+    application.add_routes(TwilioDoors(twilio, limits, doors, signatures, calls, dialled, metrics).routes())
+    application.add_routes(MediaDoor(twilio, limits, doors, signatures, calls, metrics).routes())
     _mount_api(application, rooms, calls, dialled, carrier)
     return application
 
@@ -176,7 +238,7 @@ def _mount_api(application: web.Application, rooms: Rooms, calls: Calls, dialled
     streams = StreamDoors(rooms.live, history.summaries, settings.live)
     handlers = {
         **history.handlers(),
-        **ControlDoors(settings, calls, dialled, carrier, store, rooms.doors).handlers(),
+        **ControlDoors(settings, calls, dialled, carrier, store, rooms.doors, rooms.metrics).handlers(),
         **DeliveryDoors(store).handlers(),
         **SessionDoors(guard, settings.api, settings.public_url).handlers(),
         "watch_all": streams.all_calls,

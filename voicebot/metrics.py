@@ -1,7 +1,16 @@
 """The counters of the service, in a registry of its own."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 
+LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
@@ -10,9 +19,18 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
         self.calls = Gauge("voicebot_calls", "Calls at this moment", registry=registry)
         self.calls_ended = Counter("voicebot_calls_ended", "Calls ended", ["reason"], registry=registry)
         self.refused = Counter("voicebot_refused", "Requests and streams refused", ["door", "why"], registry=registry)
+        self.loop_lag = Histogram(
+            "voicebot_loop_lag_seconds", "How late the event loop runs", buckets=LAG_BUCKETS, registry=registry
+        )
+        self.loop_lag_window = Gauge(
+            "voicebot_loop_lag_window_seconds", "The same over the last seconds", ["quantile"], registry=registry
+        )
+        self.overloaded = Gauge("voicebot_overloaded", "1 while further calls would hurt", ["why"], registry=registry)
         self.turns = Counter("voicebot_turns", "Turns completed", ["reason"], registry=registry)
         self.barge_ins = Counter("voicebot_barge_ins", "Barge-ins", ["cause"], registry=registry)
         self.false_barge_ins = Counter(

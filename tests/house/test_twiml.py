@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from voicebot.config import LimitSettings
 from voicebot.core.actions import Transfer
 from voicebot.local.phone.twiml import parse
 from voicebot.wire import twiml
@@ -18,7 +19,7 @@ SERVED = {
     "served-bot.xml": twiml.connect(DOORS, TOKEN),
     "served-transcribe.xml": twiml.start(DOORS, TOKEN, track="both_tracks", then="<Dial>+15550100</Dial>"),
     "served-transfer.xml": twiml.dial(DOORS, Transfer(to="+15550100", caller_id="+15550199", timeout=20)),
-    "served-busy.xml": twiml.refuse("All lines are busy. Please call again later."),
+    "served-busy.xml": twiml.refuse(LimitSettings().busy_twiml),
 }
 ROUTES = {"/twilio/voice", "/twilio/media", "/twilio/connected", "/twilio/dialed", "/twilio/stream-status"}
 

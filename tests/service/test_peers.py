@@ -239,7 +239,7 @@ async def test_draining_waits_for_running_calls_until_its_deadline(house):
     report = await phone.report()
     assert report.ended == "service"
     assert h.app.events[-1]["data"]["reason"] == "shutdown"
-    assert not h.service.calls.ready
+    assert h.service.calls.refusal.why == "draining"
 
 
 async def test_two_visits_of_one_call_are_two_calls(house):

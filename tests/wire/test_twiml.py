@@ -98,7 +98,7 @@ def test_a_transfer_with_the_callers_own_number():
 def test_the_small_ones():
     assert outline(twiml.hangup())[3] == [("Hangup", {}, "", [])]
     assert outline(twiml.nothing())[3] == []
-    assert outline(twiml.refuse("Busy <now> & then"))[3] == [
+    assert outline(twiml.refuse("<Say>Busy &lt;now&gt; &amp; then</Say><Hangup/>"))[3] == [
         ("Say", {}, "Busy <now> & then", []),
         ("Hangup", {}, "", []),
     ]
@@ -117,7 +117,7 @@ def test_the_small_ones():
         twiml.redirect("https://x.example.com/"),
         twiml.hangup(),
         twiml.nothing(),
-        twiml.refuse("No."),
+        twiml.refuse("<Say>No.</Say>"),
     ],
 )
 def test_the_phone_has_nothing_to_complain_about(text):

@@ -1,5 +1,6 @@
 """Calls that the service has dialled and that nobody has answered yet."""
 
+import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -37,6 +38,22 @@ class Dialled:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._ringing: OrderedDict[str, Dialling] = OrderedDict()
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __len__(self) -> int:
+        """How many calls ring, or are about to: each holds the place that it will take when it is answered."""
+        self._forget_old()
+        return len(self._ringing)
+
+    async def wait_none(self) -> None:
+        """Wait until no call rings."""
+        while len(self):
+            try:
+                async with asyncio.timeout(FORGOTTEN_AFTER.total_seconds()):
+                    await self._none.wait()
+            except TimeoutError:
+                pass  # what is so old is forgotten
 
     def begin(
         self, to: str, from_: str, mode: Literal["bot", "transcribe"], parameters: Mapping[str, str]
@@ -47,6 +64,7 @@ class Dialled:
         self._ringing[ticket] = Dialling(
             to=to, from_=from_, mode=mode, parameters=dict(parameters), started_at=datetime.now(UTC)
         )
+        self._none.clear()
         return ticket, self._ringing[ticket]
 
     def named(self, ticket: str, carrier_id: str) -> None:
@@ -56,19 +74,18 @@ class Dialled:
 
     def refused(self, ticket: str) -> None:
         """The carrier has not taken the order."""
-        self._ringing.pop(ticket, None)
+        self._take(ticket)
 
-    def answered(self, ticket: str) -> Mapping[str, str]:
-        """The person has answered; return what the call is to know."""
-        dialling = self._ringing.pop(ticket, None)
-        return dialling.parameters if dialling else {}
+    def answered(self, ticket: str) -> Dialling | None:
+        """The person has answered; return the call, whose place is free now, or None when no such call rings."""
+        return self._take(ticket)
 
     async def unanswered(self, ticket: str, carrier_id: str, status: str) -> None:
         """The call is over and nobody has answered: keep that; `status` is the carrier's word.
 
         Raises PeerUnavailable when the store is out of order.
         """
-        dialling = self._ringing.pop(ticket, None)
+        dialling = self._take(ticket)
         if dialling is None:
             return
         now = datetime.now(UTC)
@@ -93,7 +110,17 @@ class Dialled:
         """Return the call of this name that rings."""
         return next((each for each in self.ringing() if each.carrier_id == carrier_id), None)
 
+    def _take(self, ticket: str) -> Dialling | None:
+        dialling = self._ringing.pop(ticket, None)
+        self._tell()
+        return dialling
+
+    def _tell(self) -> None:
+        if not self._ringing:
+            self._none.set()
+
     def _forget_old(self) -> None:
         oldest = datetime.now(UTC) - FORGOTTEN_AFTER
         while self._ringing and (len(self._ringing) > MOST or next(iter(self._ringing.values())).started_at < oldest):
             self._ringing.popitem(last=False)
+        self._tell()

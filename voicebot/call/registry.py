@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 import structlog
 
+from voicebot.call.admission import Admission, Busy
 from voicebot.call.call import Call
+from voicebot.call.dialled import Dialled
 from voicebot.call.inputs import ShutDown
 from voicebot.call.reporter import Identity
 from voicebot.call.rooms import Rooms
 from voicebot.config import NumberSettings
-from voicebot.errors import VoicebotError
 
 REMEMBERED = 10_000
 """Carrier call ids kept after their call, so that a call which comes back gets an id of its own."""
@@ -20,15 +21,13 @@ REMEMBERED = 10_000
 IDENTITY_FIELDS = frozenset({"CallSid", "From", "To", "Direction", "Caller", "Called", "AccountSid", "ApiVersion"})
 
 
-class Busy(VoicebotError):  # noqa: N818 - a state, not a fault
-    """No further call is taken now; the text is spoken to the caller."""
-
-
 class Calls:
-    """Every call of this process."""
+    """Every call of this process, those that ring at somebody's included; those that are ending count until they are gone."""
 
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, rooms: Rooms, dialled: Dialled) -> None:
+        self._rooms, self._dialled = rooms, dialled
+        self._admission = Admission(rooms.settings.limits, rooms.pressure, rooms.store, asyncio.get_running_loop().time)
+        self._end_within_s: float | None = None
         self._live: dict[str, Call] = {}
         """By carrier id; a call that is ending makes room for its next visit."""
         self._count = 0
@@ -36,15 +35,16 @@ class Calls:
         self._group: asyncio.TaskGroup | None = None
         self._empty = asyncio.Event()
         self._empty.set()
-        self._draining = False
 
     def __len__(self) -> int:
         return self._count
 
     @property
-    def ready(self) -> bool:
-        """A further call would be taken."""
-        return self._group is not None and not self._draining and self._count < self._rooms.settings.limits.max_calls
+    def refusal(self) -> Busy | None:
+        """Why a further call would not be taken, or None when it would."""
+        if self._group is None:
+            return Busy("draining", "not running")
+        return self._admission.state(self._count + len(self._dialled))
 
     async def run(self) -> None:
         """Own the tasks of the calls until cancelled."""
@@ -56,21 +56,29 @@ class Calls:
         await self._empty.wait()
 
     async def drain(self) -> None:
-        """Take no new calls; wait for those that run, and end them at the deadline."""
-        self._draining = True
+        """Take no new calls; wait for those that run or ring, and end them at the deadline."""
+        self._admission.draining = True
         try:
             async with asyncio.timeout(self._rooms.settings.limits.drain_timeout_s):
-                await self.wait_empty()
+                while self._count or len(self._dialled):
+                    await self._dialled.wait_none()
+                    await self.wait_empty()
         except TimeoutError:
-            structlog.get_logger().warning("service.calls_at_deadline", calls=self._count)
+            log = structlog.get_logger()
+            log.warning("service.calls_at_deadline", calls=self._count, ringing=len(self._dialled))
             await self.end_all()
+
+    def hurry(self) -> None:
+        """Give the calls that still run no more time than `limits.force_timeout_s` for their end."""
+        self._end_within_s = self._rooms.settings.limits.force_timeout_s
 
     async def end_all(self) -> None:
         """End every call now, each with its last words told; bounded by the time that a flush may take."""
-        self._draining = True
+        self._admission.draining = True
         settings = self._rooms.settings
+        flush_s = settings.soniox.finish_timeout_s + settings.webhook.reply_deadline_s
         try:
-            async with asyncio.timeout(settings.soniox.finish_timeout_s + settings.webhook.reply_deadline_s):
+            async with asyncio.timeout(flush_s if self._end_within_s is None else self._end_within_s):
                 for call in tuple(self._live.values()):
                     await call.put(ShutDown())
                 await self.wait_empty()
@@ -89,17 +97,26 @@ class Calls:
         """Return the living call of this carrier id."""
         return self._live.get(carrier_id)
 
-    def open(self, form: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> Call:
+    def admit(self) -> None:
+        """Take one more call, which the caller of this opens or dials at once; raises Busy when it may not come."""
+        if self._group is None:
+            raise Busy("draining", "not running")
+        self._admission.admit(self._count + len(self._dialled))
+
+    def open(self, form: Mapping[str, str], parameters: Mapping[str, str] | None = None, *, held: bool = False) -> Call:
         """Return the call of this voice webhook, a new one only if there is none: the carrier may ask twice.
 
-        `parameters` are what a call that we dialled was given along. Raises Busy when no further call is taken.
+        `parameters` are what a call that we dialled was given along; with `held` its place was kept while it rang, and it
+        is taken even now. Raises Busy when no further call is taken.
         """
         carrier_id = form["CallSid"]
         call = self._live.get(carrier_id)
         if call and not call.route.closed:
             return call
-        if self._group is None or not self.ready:
-            raise Busy("All lines are busy. Please call again later.")
+        if not held:
+            self.admit()
+        if self._group is None:
+            raise Busy("draining", "not running")
         visit = self._visits.pop(carrier_id, 0) + 1
         self._visits[carrier_id] = visit
         if len(self._visits) > REMEMBERED:

@@ -7,6 +7,7 @@ from voicebot.config import Settings
 from voicebot.courier import Courier
 from voicebot.live import Live
 from voicebot.metrics import Metrics
+from voicebot.pressure import Pressure
 from voicebot.recorder import Recorder
 from voicebot.store import Store
 from voicebot.tts import Voices
@@ -25,4 +26,5 @@ class Rooms:
     store: Store
     live: Live
     metrics: Metrics
+    pressure: Pressure
     recorder: Recorder

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from voicebot.wire.twiml import check_verbs
 from voicebot.wire.webhook import check_secret
 
 
@@ -22,11 +23,17 @@ def _check_network(network: str) -> str:
     return str(ip_network(network))
 
 
+def _check_twiml(verbs: str) -> str:
+    check_verbs(verbs)
+    return verbs
+
+
 type Network = Annotated[str, AfterValidator(_check_network)]
 type WebUrl = Annotated[str, _check_address("https|http")]
 type SocketUrl = Annotated[str, _check_address("wss|ws")]
 type Seconds = Annotated[float, Field(gt=0, le=86_400)]
 type Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+type Twiml = Annotated[str, AfterValidator(_check_twiml)]
 
 
 class Section(BaseModel):
@@ -62,6 +69,8 @@ class TwilioSettings(Section):
     """Largest WebSocket message taken from the carrier; Twilio's media messages have about 400 bytes."""
     max_form_bytes: int = 65_536
     """Largest form body taken on the HTTP doors."""
+    form_timeout_s: Seconds = 10
+    """From the head of a request to the last byte of its form."""
     max_gap_ms: Milliseconds = 10_000
     """Longest hole in the media timestamps that is filled with silence."""
     api_url: WebUrl = "https://api.twilio.com"
@@ -172,15 +181,43 @@ class LimitSettings(Section):
     """Bounds of the whole process and of one call."""
 
     max_calls: Annotated[int, Field(ge=1, le=100_000)] = 500
-    """Calls at a time; further ones are refused with TwiML that says so."""
+    """Calls at a time, those that ring and those that are ending included; further ones get `busy_twiml`."""
+    calls_per_second: Annotated[float, Field(ge=0, le=10_000)] = 25
+    """New calls a second, on average; a storm beyond it gets `busy_twiml`. 0 takes any."""
+    calls_burst: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """New calls at once after a quiet time, before `calls_per_second` counts."""
+    busy_twiml: Twiml = "<Say>All lines are busy. Please call again later.</Say><Hangup/>"
+    """TwiML verbs for callers who are not taken: full, overloaded, too many at once, or the store is out of order."""
+    drain_twiml: Twiml = "<Say>All lines are busy. Please call again later.</Say><Hangup/>"
+    """TwiML verbs for callers who come while the service drains."""
+    max_lag_ms: Milliseconds = 250
+    """No new calls while the event loop is late by more than this (p95 of `lag_window_s`), until it is half of it. 0 is off."""
+    lag_window_s: Annotated[float, Field(ge=0.5, le=600)] = 10
+    """Time over which the event loop's lag is judged, and from the start on not judged."""
+    max_memory_mb: Annotated[int, Field(ge=0, le=16_777_216)] = 0
+    """No new calls while the process holds more memory (resident, MiB), until it is 95 % of it. 0 is off."""
+    require_store: bool = True
+    """No new calls while the store cannot commit: their events would not be kept."""
     mailbox: Annotated[int, Field(ge=10, le=100_000)] = 1_000
     """Events waiting inside one call."""
     actions: Annotated[int, Field(ge=1, le=1_000)] = 100
     """Actions waiting to be performed inside one call."""
+    transcript_chars: Annotated[int, Field(ge=1_000, le=10_000_000)] = 100_000
+    """Characters of the conversation that one call remembers and sends (`messages`, `transcript`); the oldest go first."""
+    pending_streams: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Media streams at a time that have not sent a valid `start` yet; further handshakes are refused."""
+    connections: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
+    """Connections to the service at a time, streams and live readers included; further ones are closed at once."""
+    keepalive_timeout_s: Seconds = 75
+    """A connection may be idle, and take for the head of a request, so long; more than a proxy keeps its own (60 s)."""
     hangup_timeout_s: Seconds = 30
     """From a decision to end or hand over the call to doing so although the last speech was not reported as heard."""
     drain_timeout_s: Seconds = 120
     """From SIGTERM to ending the calls that still run."""
+    drain_delay_s: Annotated[float, Field(ge=0, le=3_600)] = 1
+    """The service listens at least so long after SIGTERM, so that load balancers see that it is not ready."""
+    force_timeout_s: Seconds = 5
+    """From a second signal to cutting off the calls that still run."""
 
 
 class LiveSettings(Section):

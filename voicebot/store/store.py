@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, Table, select
+import structlog
+from sqlalchemy import Connection, Engine, RowMapping, Select, Table, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from voicebot.config import StoreSettings
@@ -34,6 +35,10 @@ from voicebot.store.rows import (
 from voicebot.store.search_index import tidy
 from voicebot.store.writes import Row, execute
 
+HANGS_S = 3.0
+"""A commit that takes longer is trouble; SQLite itself waits two seconds for somebody else's lock."""
+RETRY_S = 1.0
+"""Time between two tries whether a store that was out of order is in order again."""
 LINGER_S = 0.05
 """How long a write that nobody waits for waits for company, so that it need not have its own commit."""
 
@@ -58,6 +63,8 @@ class Store:
         self._hurry = asyncio.Event()
         self._drained = asyncio.Event()
         self._running = False
+        self._fault = ""
+        self._committing_since: float | None = None
         self._deletions = True  # before the process was started there may have been some
         self._connection: Connection | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
@@ -88,7 +95,10 @@ class Store:
         batch: list[_Write] = []
         try:
             while batch := await self._collect():
+                self._committing_since = asyncio.get_running_loop().time()
                 faults = await _in_thread(self._writer, partial(self._commit, [write.row for write in batch]))
+                self._committing_since = None
+                self._note(faults)
                 for write, fault in zip(batch, faults, strict=True):
                     _settle(write, fault)
         finally:
@@ -97,6 +107,21 @@ class Store:
             for write in [*batch, *self._rest()]:
                 _settle(write, PeerUnavailable(PEER, "the writer has stopped"))
             self._drained.set()
+
+    @property
+    def trouble(self) -> str:
+        """Why what is written now would not be kept: the last commit failed, or one hangs; empty when all is well."""
+        since = self._committing_since
+        if since is not None and asyncio.get_running_loop().time() - since > HANGS_S:
+            return f"a commit takes longer than {HANGS_S:g} s"
+        return self._fault
+
+    async def watch(self) -> None:
+        """While the store is in trouble, try again and again whether it still is; until cancelled."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if self._fault:
+                self._note([await _in_thread(self._writer, self._probe)])
 
     async def close(self) -> None:
         """Take no more writes, and return when those taken are committed."""
@@ -205,6 +230,17 @@ class Store:
             self._hurry.set()
         await write.committed
 
+    def _note(self, faults: Sequence[VoicebotError | None]) -> None:
+        """Remember whether the database is in order; a row that it refuses says nothing about that."""
+        lost = [fault for fault in faults if isinstance(fault, PeerUnavailable)]
+        if bool(lost) != bool(self._fault):
+            log = structlog.get_logger()
+            if lost:
+                log.error("store.out_of_order", error=str(lost[0]))
+            else:
+                log.info("store.in_order")
+        self._fault = str(lost[0]) if lost else ""
+
     async def _collect(self) -> list[_Write]:
         """Wait for writes and return those that share the next commit; none when closed."""
         try:
@@ -230,6 +266,18 @@ class Store:
         if fault is None or isinstance(fault, PeerUnavailable) or len(rows) == 1:
             return [fault] * len(rows)
         return [self._transaction([row]) for row in rows]
+
+    def _probe(self) -> VoicebotError | None:
+        """Write what is there already, where anything is: a database that only reads, or has no room, refuses it."""
+        some = select(schema.calls.c.id).limit(1).scalar_subquery()
+        try:
+            with self._connected().begin():
+                self._connected().execute(
+                    update(schema.calls).where(schema.calls.c.id == some).values(mode=schema.calls.c.mode)
+                )
+        except SQLAlchemyError as error:
+            return translated(error)
+        return None
 
     def _tidy(self, *, begin: bool) -> bool:
         try:

@@ -25,9 +25,9 @@ class HealthDoors:
         return web.Response(text="alive\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        if self._calls.ready:
-            return web.Response(text="ready\n")
-        return web.Response(status=503, text="no further calls are taken now\n")
+        if refusal := self._calls.refusal:
+            return web.Response(status=503, text=f"{refusal}\n")
+        return web.Response(text="ready\n")
 
     async def _metrics_page(self, _request: web.Request) -> web.Response:
         body = generate_latest(self._metrics.registry)

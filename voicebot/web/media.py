@@ -7,11 +7,12 @@ from typing import override
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from voicebot.call.admission import Busy
 from voicebot.call.call import Call
 from voicebot.call.inputs import LegClosed
 from voicebot.call.leg import Leg, MediaSocket
-from voicebot.call.registry import Busy, Calls
-from voicebot.config import TwilioSettings
+from voicebot.call.registry import Calls
+from voicebot.config import LimitSettings, TwilioSettings
 from voicebot.core.events import CarrierEvent, Digit, Ignored, MarkReached, Media, StreamStarted, StreamStopped
 from voicebot.errors import PeerProtocolError, VoicebotError
 from voicebot.metrics import Metrics
@@ -53,8 +54,15 @@ class MediaDoor:
     """Takes streams that carry a valid signature and the one-time token of their call."""
 
     def __init__(
-        self, settings: TwilioSettings, doors: Doors, signatures: Signatures | None, calls: Calls, metrics: Metrics
+        self,
+        settings: TwilioSettings,
+        limits: LimitSettings,
+        doors: Doors,
+        signatures: Signatures | None,
+        calls: Calls,
+        metrics: Metrics,
     ) -> None:
+        self._most_pending, self._pending = limits.pending_streams, 0
         self._settings, self._doors, self._signatures = settings, doors, signatures
         self._calls, self._metrics = calls, metrics
         self._log = structlog.get_logger()
@@ -69,11 +77,15 @@ class MediaDoor:
             why = "wrong signature" if signature else "no signature"
             self._count(why)
             return web.Response(status=403, text=f"{why}: this must be signed for {self._doors.media}\n")
+        if self._pending >= self._most_pending:
+            self._count("too many pending")
+            return web.Response(status=503, text="too many streams have not begun yet\n")
         ws = web.WebSocketResponse(
             compress=False, heartbeat=self._settings.ping_s, max_msg_size=self._settings.max_message_bytes
         )
-        await ws.prepare(request)
+        self._pending += 1
         try:
+            await ws.prepare(request)
             async with asyncio.timeout(self._settings.start_timeout_s):
                 call, leg = await self._admit(ws)
         except Refused as refusal:
@@ -82,6 +94,8 @@ class MediaDoor:
             return await self._refuse(ws, Refused("malformed message", str(error)))
         except TimeoutError:
             return await self._refuse(ws, Refused("no start message in time"))
+        finally:
+            self._pending -= 1
         reason = "lost"
         try:
             reason = await self._pump(ws, call, leg)
@@ -134,7 +148,7 @@ class MediaDoor:
         try:
             return self._calls.open(form | {"CallSid": event.call_id, "AccountSid": event.account_id})
         except Busy as busy:
-            raise Refused("busy", str(busy)) from None
+            raise Refused(busy.why, str(busy)) from None
 
     async def _pump(self, ws: web.WebSocketResponse, call: Call, leg: Leg) -> str:
         """Pass on what the carrier sends until the stream ends; return why it did."""

@@ -1,16 +1,18 @@
 """Twilio's HTTP doors: the voice webhook, what follows a stream or a transfer, and the status callbacks."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
 from aiohttp import web
 
+from voicebot.call.admission import Busy
 from voicebot.call.dialled import TICKET, Dialled
 from voicebot.call.inputs import CarrierEnded
-from voicebot.call.registry import Busy, Calls
+from voicebot.call.registry import Calls
 from voicebot.call.route import DIAL_SUCCEEDED
-from voicebot.config import TwilioSettings
+from voicebot.config import LimitSettings, TwilioSettings
 from voicebot.errors import VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.wire import twiml
@@ -31,12 +33,14 @@ class TwilioDoors:
     def __init__(
         self,
         settings: TwilioSettings,
+        limits: LimitSettings,
         doors: Doors,
         signatures: Signatures | None,
         calls: Calls,
         dialled: Dialled,
         metrics: Metrics,
     ) -> None:
+        self._limits = limits
         self._settings, self._doors, self._signatures = settings, doors, signatures
         self._calls, self._dialled, self._metrics = calls, dialled, metrics
         self._log = structlog.get_logger()
@@ -82,7 +86,12 @@ class TwilioDoors:
         if request.content_type != FORM:
             raise self._refused(door, "not a form", web.HTTPBadRequest(text=f"only {FORM} is taken here\n"))
         try:
-            return await request.post()
+            async with asyncio.timeout(self._settings.form_timeout_s):
+                return await request.post()
+        except TimeoutError:
+            raise self._refused(
+                door, "too slow", web.HTTPRequestTimeout(text="the form did not come in time\n")
+            ) from None
         except web.HTTPRequestEntityTooLarge as error:
             raise self._refused(door, "too large", error) from None
         except (ValueError, LookupError) as error:  # not of the charset that it names, or of one that nobody knows
@@ -96,12 +105,14 @@ class TwilioDoors:
     async def _voice(self, form: Mapping[str, str]) -> str:
         carrier = {name: value for name, value in form.items() if name != TICKET}
         try:
-            call = self._calls.open(carrier, self._dialled.answered(form.get(TICKET, "")))
+            dialling = self._dialled.answered(form.get(TICKET, ""))
+            call = self._calls.open(carrier, dialling.parameters if dialling else None, held=dialling is not None)
             return call.route.answer()
         except Busy as busy:
-            self._metrics.refused.labels("voice", "busy").inc()
-            self._log.warning("door.refused", door="voice", why="busy", calls=len(self._calls))
-            return twiml.refuse(str(busy))
+            self._metrics.refused.labels("voice", busy.why).inc()
+            self._log.warning("door.refused", door="voice", why=busy.why, text=str(busy), calls=len(self._calls))
+            draining = busy.why == "draining"
+            return twiml.refuse(self._limits.drain_twiml if draining else self._limits.busy_twiml)
 
     async def _connected(self, form: Mapping[str, str]) -> str:
         call = self._calls.find(form["CallSid"])

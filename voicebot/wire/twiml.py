@@ -98,12 +98,9 @@ def nothing() -> str:
     return str(VoiceResponse())
 
 
-def refuse(text: str) -> str:
-    """Say why the call cannot be taken, and end it."""
-    response = VoiceResponse()
-    response.say(text)
-    response.hangup()
-    return str(response)
+def refuse(verbs: str) -> str:
+    """Answer a call that is not taken with the operator's `verbs` (TwiML without its root)."""
+    return '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(_verbs(verbs), encoding="unicode")
 
 
 def _verbs(verbs: str) -> ET.Element:

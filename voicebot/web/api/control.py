@@ -7,6 +7,7 @@ from http import HTTPStatus
 import structlog
 from aiohttp import web
 
+from voicebot.call.admission import Busy
 from voicebot.call.call import Call
 from voicebot.call.dialled import TICKET, Dialled
 from voicebot.call.registry import Calls
@@ -14,6 +15,7 @@ from voicebot.carrier import Carrier
 from voicebot.config import Settings
 from voicebot.core.actions import HangUp
 from voicebot.errors import ConfigurationError, PeerProtocolError, PeerRefused, PeerUnavailable
+from voicebot.metrics import Metrics
 from voicebot.store import Store
 from voicebot.web.api import views
 from voicebot.web.api.guard import HOLDER
@@ -29,8 +31,16 @@ class ControlDoors:
     """What it accepts is done by the call itself, in its own time; the live events tell what came of it."""
 
     def __init__(
-        self, settings: Settings, calls: Calls, dialled: Dialled, carrier: Carrier, store: Store, doors: Doors
+        self,
+        settings: Settings,
+        calls: Calls,
+        dialled: Dialled,
+        carrier: Carrier,
+        store: Store,
+        doors: Doors,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._settings, self._calls, self._dialled = settings, calls, dialled
         self._carrier, self._store, self._doors = carrier, store, doors
         self._log = structlog.get_logger()
@@ -42,8 +52,7 @@ class ControlDoors:
     async def dial(self, request: web.Request) -> web.Response:
         """`POST /calls`."""
         asked = await body(DialRequest, request, self._settings.api)
-        if not self._calls.ready:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "no further call is taken now")
+        self._admit()
         mode = self._settings.number(asked.from_).mode
         ticket, dialling = self._dialled.begin(asked.to, asked.from_, mode, asked.parameters)
         voice, status = (f"{self._doors.at(door)}?{TICKET}={ticket}" for door in ("voice", "status"))
@@ -57,6 +66,14 @@ class ControlDoors:
         self._log.info("api.dialled", call=call_id, by=request[HOLDER].name)
         answer = views.summary(views.ringing(replace(dialling, carrier_id=call_id)), live=True)
         return document(answer, HTTPStatus.CREATED, {"Location": f"calls/{call_id}"})
+
+    def _admit(self) -> None:
+        """Hold a place for a call that is dialled at once; raises Refused when none is free."""
+        try:
+            self._calls.admit()
+        except Busy as busy:
+            self._metrics.refused.labels("api", busy.why).inc()
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, busy.why, f"no further call is taken now: {busy}") from None
 
     async def act(self, request: web.Request) -> web.Response:
         """`POST /calls/{id}/actions`."""

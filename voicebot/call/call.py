@@ -63,6 +63,7 @@ class Call:
             identity,
             eyes.webhook,
             messages=rooms.settings.webhook.messages,
+            transcript_chars=rooms.settings.limits.transcript_chars,
             new_id=lambda: f"evt_{secrets.token_hex(12)}",
         )
         self._lane = rooms.courier.lane(
@@ -334,6 +335,7 @@ class Call:
         """Open the recognisers of a leg, while the carrier still connects it."""
         if self._group is None:
             raise LocalProtocolError("a leg is opened while the call runs")
+        self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.extend(self._group.create_task(recognition.run()) for recognition in leg.recognitions)
         self._listening |= {(leg.number, track) for track in leg.tracks}
         self._speaker.leg, leg.recording = leg, self._recording

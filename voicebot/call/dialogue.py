@@ -24,6 +24,9 @@ from voicebot.wire.webhook_reply import UNSET, Unset
 UNANSWERED: frozenset[FailureReason] = frozenset({"deadline", "refused", "dead", "no_endpoint"})
 """The caller waits, nothing of a reply was performed, and none will be."""
 
+MAX_RETRACTED = 1_000
+"""Events taken back that are remembered; what comes back for older ones has its deadline behind it."""
+
 
 @dataclass(slots=True)
 class Held:
@@ -136,6 +139,8 @@ class Dialogue:
         if held is None:
             return
         self._retracted.add(held.sequence)
+        if len(self._retracted) > MAX_RETRACTED:
+            self._retracted.remove(min(self._retracted))
         self._lane.withdraw(held.sequence)
         self._end_script(held.sequence)
         if held.script:
@@ -288,7 +293,7 @@ class Dialogue:
         if utterance is None or account.utterance != utterance or account.told:
             return
         account.clock.audio_heard = now
-        self.reporter.counts.answered_ms.append(account.clock.parts().get("audio_heard_ms", 0))
+        self.reporter.counts.answered(account.clock.parts().get("audio_heard_ms", 0))
         self.tell_latency()
 
     def tell_latency(self) -> None:

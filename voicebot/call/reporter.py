@@ -46,6 +46,11 @@ from voicebot.wire.webhook_events import (
     turn_data,
 )
 
+MAX_ANSWERS = 2_000
+"""Answers of one call over which `call.ended` sums up how soon they were heard, the newest."""
+MAX_SPOKEN = 200
+"""Utterances that one event tells, the newest: an application may be asked nothing for hours while the bot is made to speak."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -77,7 +82,12 @@ class Counts:
     retracted: int = 0
     resumptions: int = 0
     answered_ms: list[int] = field(default_factory=list[int])
-    """How long each caller waited for an answer to be heard."""
+    """How long the caller waited for each answer to be heard."""
+
+    def answered(self, ms: int) -> None:
+        """Note an answer."""
+        self.answered_ms.append(ms)
+        del self.answered_ms[:-MAX_ANSWERS]
 
     def no_reply(self, *, refused: bool) -> None:
         """Count an event without a usable reply."""
@@ -90,11 +100,13 @@ class Counts:
 class Reporter:
     """Every event of one call passes here once, so `sequence` has no gap."""
 
-    def __init__(self, identity: Identity, view: View, *, messages: bool, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, identity: Identity, view: View, *, messages: bool, transcript_chars: int, new_id: Callable[[], str]
+    ) -> None:
         self.identity, self._view = identity, view
         self.state: JsonValue = None
         self.parameters: dict[str, str] = dict(identity.parameters)
-        self.transcript = Transcript()
+        self.transcript = Transcript(max_chars=transcript_chars)
         self.counts = Counts()
         self.sequence = 0
         self._messages, self._new_id = messages, new_id
@@ -110,6 +122,7 @@ class Reporter:
         self.counts.utterances += 1
         self.counts.interruptions += spoken.interrupted
         self._spoken.append(spoken)
+        del self._spoken[:-MAX_SPOKEN]
         self.transcript.add("assistant", spoken.heard, self._elapsed_ms())
 
     def overheard(self, text: str) -> None:
@@ -128,7 +141,7 @@ class Reporter:
 
         What a provisional turn has told and nobody answered is told again.
         """
-        self._spoken = [*self._told_early, *self._spoken]
+        self._spoken = [*self._told_early, *self._spoken][-MAX_SPOKEN:]
         turn = self.confirmed(turn)
         data = TurnCompletedData(
             turn=turn_data(turn, origin), revision=revision, spoken=self._take_spoken(), latency=_latency(latency)
@@ -146,7 +159,7 @@ class Reporter:
     def turn_retracted(self, number: int, revision: int, text: str) -> Event:
         """The caller went on."""
         self.counts.retracted += 1
-        self._spoken, self._told_early = [*self._told_early, *self._spoken], []
+        self._spoken, self._told_early = [*self._told_early, *self._spoken][-MAX_SPOKEN:], []
         data = TurnRetractedData(number=number, revision=revision, text=self._view.text(text))
         return TurnRetractedEvent(**self._envelope(), data=data)
 

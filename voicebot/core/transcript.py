@@ -21,10 +21,20 @@ class Transcript:
 
     max_lines: int = 2_000
     """Beyond it the oldest lines are let go; a call of two hours has fewer."""
+    max_chars: int = 100_000
+    """Beyond it the oldest lines are let go; of a line that is longer by itself, its end is kept."""
     lines: list[Line] = field(default_factory=list[Line])
+    _chars: int = 0
 
     def add(self, role: Role, text: str, at_ms: int) -> None:
         """Add a line; text without words is none."""
-        if text.strip():
-            self.lines.append(Line(role, text.strip(), at_ms))
-            del self.lines[: -self.max_lines]
+        if not text.strip():
+            return
+        line = Line(role, text.strip()[-self.max_chars :], at_ms)
+        self.lines.append(line)
+        self._chars += len(line.text)
+        gone = 0
+        while self._chars > self.max_chars or len(self.lines) - gone > self.max_lines:
+            self._chars -= len(self.lines[gone].text)
+            gone += 1
+        del self.lines[:gone]

@@ -1,6 +1,6 @@
 """Tells what became of an event: to the call, to the store, to the log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -36,6 +36,10 @@ class After:
     state: EventState
     why: str = ""
     next_attempt_at: datetime | None = None
+
+
+MAX_LEFT = 100
+"""Provisional turns given up that may still be taken back; only the newest ones are."""
 
 
 class Report:
@@ -84,7 +88,9 @@ class Report:
     async def failed(self, item: Item, reason: FailureReason, detail: str) -> None:
         """There will be no reply, or the event that wants none was not taken."""
         if item.event_type == OFFER:
-            self._left[item.sequence] = item
+            self._left[item.sequence] = replace(item, body=b"")
+            if len(self._left) > MAX_LEFT:
+                del self._left[next(iter(self._left))]
         log.warning(
             "webhook.failed",
             call=item.call_id,

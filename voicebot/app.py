@@ -41,6 +41,8 @@ from voicebot.wire.twilio import Signatures
 from voicebot.wire.twiml import Doors
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LINGERING_S = 1.0
+"""How long the rest of a body is read that nobody wants any more, so that the answer is not lost with the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,11 @@ async def _open_doors(
 ) -> AsyncIterator[None]:
     """Take connections inside the `with`; live readers get what was published until its end."""
     runner = web.AppRunner(
-        application, access_log=None, shutdown_timeout=1, keepalive_timeout=limits.keepalive_timeout_s
+        application,
+        access_log=None,
+        shutdown_timeout=1,
+        keepalive_timeout=limits.keepalive_timeout_s,
+        lingering_time=LINGERING_S,
     )
     await runner.setup()
     server = await listen(runner, listening, limits.connections, metrics)

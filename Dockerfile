@@ -36,7 +36,7 @@ WORKDIR /data
 VOLUME ["/data"]
 EXPOSE 8080
 
-# SIGTERM drains: no new calls, the running ones may finish. Give it time: `docker stop --time 130`.
+# SIGTERM drains: no new calls, the running ones may finish. Give it time: `docker stop --time 150`.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as web; web.urlopen(f'http://127.0.0.1:{os.environ[\"VOICEBOT_PORT\"]}/healthz', timeout=2)"]

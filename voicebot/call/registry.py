@@ -28,6 +28,7 @@ class Calls:
         self._rooms, self._dialled = rooms, dialled
         self._admission = Admission(rooms.settings.limits, rooms.pressure, rooms.store, asyncio.get_running_loop().time)
         self._end_within_s: float | None = None
+        self._cut_off = False
         self._live: dict[str, Call] = {}
         """By carrier id; a call that is ending makes room for its next visit."""
         self._count = 0
@@ -75,6 +76,8 @@ class Calls:
     async def end_all(self) -> None:
         """End every call now, each with its last words told; bounded by the time that a flush may take."""
         self._admission.draining = True
+        if self._cut_off:
+            return  # they had their time
         settings = self._rooms.settings
         flush_s = settings.soniox.finish_timeout_s + settings.webhook.reply_deadline_s
         try:
@@ -83,6 +86,7 @@ class Calls:
                     await call.put(ShutDown())
                 await self.wait_empty()
         except TimeoutError:
+            self._cut_off = True
             structlog.get_logger().warning("service.calls_cut_off", calls=self._count)
 
     def live(self) -> tuple[Call, ...]:

@@ -1,0 +1,178 @@
+"""Memory: what a call remembers is bounded however long it lasts, and a process that holds too much takes no further calls."""
+
+import asyncio
+import gc
+import json
+import tracemalloc
+
+import pytest
+
+from voicebot.call import dialogue, reporter
+from voicebot.call.inputs import FromTrack
+from voicebot.config import LimitSettings
+from voicebot.core.events import Endpoint, Heard, MarkReached, StreamStarted, Token
+from voicebot.core.transcript import Transcript
+from voicebot.live import history
+from voicebot.metrics import Metrics
+from voicebot.pressure import MEBIBYTE, Pressure, resident_bytes
+
+DEADLINE_S = 50
+SPOKEN_EVERY = 10
+SAY = {"actions": [{"type": "say", "text": "Yes."}]}
+
+
+# --- in total -------------------------------------------------------------------------------------
+
+
+def test_the_process_knows_what_it_holds():
+    before = resident_bytes()
+    ballast = b"x" * 64 * MEBIBYTE
+    assert 30 * MEBIBYTE < before < resident_bytes() - 32 * MEBIBYTE
+    del ballast
+
+
+def test_the_judgement_does_not_flap(logs):
+    metrics = Metrics()
+    judge = Pressure(LimitSettings(max_memory_mb=1_000), metrics)
+    seen = []
+    for megabytes in (990, 1_000, 1_001, 990, 951, 949, 990, 1_001):
+        judge.weigh(megabytes * MEBIBYTE)
+        seen.append(bool(judge.memory))
+    assert seen == [False, False, True, True, True, False, False, True]
+    assert [entry["event"] for entry in logs] == ["service.overloaded", "service.relieved", "service.overloaded"]
+    assert metrics.registry.get_sample_value("voicebot_overloaded", {"why": "memory"}) == 1
+
+
+async def test_a_process_that_holds_too_much_takes_no_second_call(house, twilio, logs):
+    h = await house(limits={"max_memory_mb": 1})
+    async with twilio(h) as carrier:
+        await logs.until(lambda entry: entry["event"] == "service.overloaded")
+        assert await carrier.get("/readyz") == (200, "ready\n")
+        first = "CA" + "1" * 32
+        assert await carrier.ring(first) == "Connect", "without a call there is nothing to protect"
+        assert await carrier.ring() == "Say"
+        assert h.metric("refused_total", door="voice", why="memory") == 1
+        assert (await carrier.get("/readyz"))[1].startswith("memory: ")
+        assert await carrier.ring(first) == "Connect"
+        await carrier.over(first)
+        await h.empty()
+        assert (await carrier.get("/readyz"))[0] == 200
+        _, page = await carrier.get("/metrics")
+    assert "process_resident_memory_bytes" in page
+    assert "python_gc_objects_collected_total" in page
+    assert "python_info" in page
+
+
+# --- per call -------------------------------------------------------------------------------------
+
+
+def test_a_transcript_forgets_its_oldest_lines():
+    kept = Transcript(max_chars=20)
+    for number in range(100):
+        kept.add("user", f"line {number:03}", number)
+    assert [line.text for line in kept.lines] == ["line 098", "line 099"]
+    kept.add("assistant", "a" * 30 + "the end", 100)
+    assert [line.text for line in kept.lines] == ["a" * 13 + "the end"]
+    kept.add("user", "   ", 101)
+    kept.add("user", "ok", 102)
+    assert [line.text for line in kept.lines] == ["ok"]
+
+
+def test_a_transcript_has_so_many_lines_at_most():
+    kept = Transcript(max_lines=3, max_chars=1_000)
+    for number in range(10):
+        kept.add("user", str(number), number)
+    assert [line.text for line in kept.lines] == ["7", "8", "9"]
+
+
+class Ear:
+    """The carrier's side of a stream: it plays at once what it is sent."""
+
+    def __init__(self):
+        self.call, self.marks, self.asked = None, 0, 0
+
+    async def send(self, message):
+        told = json.loads(message)
+        if told["event"] == "mark":
+            self.marks += 1
+            await self.call.put(MarkReached(told["mark"]["name"]))
+
+    async def close(self):
+        pass
+
+
+@pytest.fixture
+async def long_call(house, logs, monkeypatch):
+    """A call whose every bound is small, so that whatever grows has none."""
+    for module, name in ((history, "KNOWN_EVENTS"), (reporter, "MAX_ANSWERS"), (dialogue, "MAX_RETRACTED")):
+        monkeypatch.setattr(module, name, 20)
+    h = await house(limits={"transcript_chars": 1_000}, live={"history": 100})
+    # What the test itself would keep is no part of the question.
+    for keeper in (h.seen, h.app.received, logs):
+        keeper.all.clear()
+        keeper.add = lambda _item: None
+    ear = Ear()
+
+    def answer(event):
+        ear.asked = event["data"]["turn"]["number"]
+        return {} if ear.asked % SPOKEN_EVERY else SAY
+
+    h.app.on("turn.completed", answer)
+    call = h.service.calls.open({"CallSid": "CA" + "1" * 32, "From": "+1555", "To": "+1556"})
+    ear.call = call
+    started = StreamStarted(
+        stream_id="MZ1",
+        call_id=call.identity.carrier_id,
+        account_id="AC1",
+        tracks=("caller",),
+        encoding="audio/x-mulaw",
+        sample_rate=8_000,
+        channels=1,
+        parameters={},
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        while call._group is None:
+            await asyncio.sleep(0)
+    call.route.claim(started, call.route.leg.token, call.identity.carrier_id)
+    await call.attach(started, ear)
+    yield h, call, ear
+    await h.service.calls.end_all()
+
+
+async def talk(call, ear, turns):
+    """Say something, and wait until the answer was heard, so many times."""
+    for _ in range(turns):
+        number = call.turns + 1
+        words = Token(text=f" turn number {number}", start_ms=number * 3_000, end_ms=number * 3_000 + 900)
+        await call.put(FromTrack(1, "caller", Heard(settled=(words,))))
+        await call.put(FromTrack(1, "caller", Endpoint()))
+        async with asyncio.timeout(DEADLINE_S):
+            # An utterance that is heard has two marks, at its beginning and at its end.
+            while ear.asked < number or ear.marks < 2 * (number // SPOKEN_EVERY):
+                await asyncio.sleep(0.001)
+
+
+def held():
+    """Bytes that code of the service has allocated and holds."""
+    gc.collect()
+    snapshot = tracemalloc.take_snapshot().filter_traces(
+        [tracemalloc.Filter(True, "*/voicebot/*"), tracemalloc.Filter(False, "*/voicebot/local/*")]
+    )
+    return sum(trace.size for trace in snapshot.traces), snapshot
+
+
+@pytest.mark.timeout(180)
+async def test_a_call_of_many_turns_holds_no_more_than_one_of_few(long_call):
+    _, call, ear = long_call
+    tracemalloc.start()
+    try:
+        await talk(call, ear, 50)
+        few, before = held()
+        await talk(call, ear, 500)
+        many, after = held()
+    finally:
+        tracemalloc.stop()
+    assert call.turns == 550
+    grown = "\n".join(str(line) for line in after.compare_to(before, "lineno")[:8])
+    print(few, many, grown)
+    assert many - few < 20_000, f"{few} bytes, then {many}:\n{grown}"

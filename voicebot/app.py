@@ -41,6 +41,8 @@ from voicebot.wire.twilio import Signatures
 from voicebot.wire.twiml import Doors
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CLOSING_S = 5.0
+"""What the doors, the courier and the store may take for their end when it is forced."""
 LINGERING_S = 1.0
 """How long the rest of a body is read that nobody wants any more, so that the answer is not lost with the connection."""
 
@@ -133,7 +135,8 @@ async def _open_doors(
 async def serve(settings: Settings, started: Callable[[Service], None]) -> None:
     """Run until SIGTERM or SIGINT, then drain: no new calls, those that run may finish.
 
-    A second signal gives them `limits.force_timeout_s`, a third kills the process; what is in the store is safe then too.
+    A second signal gives them `limits.force_timeout_s`, and kills the process when something hangs for longer; a third kills
+    it at once. What is in the store is safe then, too.
     """
     stop, force = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -146,6 +149,7 @@ async def serve(settings: Settings, started: Callable[[Service], None]) -> None:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
+        _kill_after(2 * settings.limits.force_timeout_s + CLOSING_S)
 
     for number in SIGNALS:
         loop.add_signal_handler(number, on_signal)
@@ -153,7 +157,14 @@ async def serve(settings: Settings, started: Callable[[Service], None]) -> None:
         started(service)
         await stop.wait()
         await _drained(service, settings, force)
+    _kill_after(0)
     structlog.get_logger().info("service.stopped")
+
+
+def _kill_after(seconds: float) -> None:
+    """Have the system kill this process, 0 for never: whatever hangs, perhaps in a thread, hangs no longer."""
+    if hasattr(signal, "setitimer"):  # not there on Windows
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 async def _drained(service: Service, settings: Settings, force: asyncio.Event) -> None:

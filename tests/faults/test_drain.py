@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+import re
 import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from voicebot.config import Settings
 from voicebot.local.phone.options import DEFAULT_ACCOUNT_SID, DialOutcome
 
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
@@ -16,6 +21,9 @@ TOKEN = "a-token-for-this-test"
 API = {"VOICEBOT_API__TOKENS": json.dumps([{"name": "ops", "token": TOKEN, "scopes": ["control"]}])}
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 DEADLINE_S = 40
+ROOT = Path(__file__).parents[2]
+CLOSING_S = 5
+"""For live readers, the server's last answers, the courier's records and the store."""
 
 
 class Held:
@@ -156,6 +164,22 @@ async def test_what_is_forced_is_bounded_although_the_application_hangs(stuck, s
     assert served.told == ["listening", "draining", "forced", "stopping", "calls_cut_off", "stopped"]
 
 
+async def test_what_is_forced_is_bounded_although_the_database_hangs(house, serving, tmp_path):
+    """The thread that writes waits for somebody else's lock for ever; no other thread could end it."""
+    h = await house(UNFINISHED, serve=False)
+    url = f"sqlite:///{tmp_path}/served.db?timeout=600"
+    async with serving(h, VOICEBOT_STORE__URL=url, VOICEBOT_LIMITS__FORCE_TIMEOUT_S="0.5") as served:
+        with closing(sqlite3.connect(tmp_path / "served.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            phone = h.dial(pace=4.0)
+            await h.tap.answered.until(lambda message: "words" in message)
+            served.process.send_signal(signal.SIGTERM)
+            await served.logged("service.draining")
+            served.process.send_signal(signal.SIGTERM)
+            assert await served.end() == -signal.SIGALRM
+        await phone.report()
+
+
 async def test_a_third_signal_kills(stuck, serving):
     async with serving(stuck, **STUCK, VOICEBOT_LIMITS__FORCE_TIMEOUT_S="600") as served:
         stuck.dial(pace=4.0)
@@ -214,3 +238,25 @@ async def test_a_call_that_still_rings_at_the_deadline_is_ended(house, serving, 
 
 async def served_at_deadline(served):
     return next(entry for entry in served.log if entry["event"] == "service.calls_at_deadline")
+
+
+PAGES = {
+    "docs/operations.md": (
+        r"terminationGracePeriodSeconds: (\d+)",
+        r"TimeoutStopSec=(\d+)",
+        r"docker stop --time (\d+)",
+    ),
+    "Dockerfile": (r"docker stop --time (\d+)",),
+}
+
+
+def test_the_pages_give_a_supervisor_time_enough():
+    settings = Settings()
+    needed = settings.limits.drain_timeout_s + settings.soniox.finish_timeout_s + settings.webhook.reply_deadline_s
+    needed += settings.limits.force_timeout_s + CLOSING_S
+    for page, patterns in PAGES.items():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for pattern in patterns:
+            told = re.findall(pattern, text)
+            assert told, (page, pattern)
+            assert all(int(seconds) >= needed for seconds in told), (page, pattern, needed)

@@ -12,10 +12,9 @@ import soundfile
 from aiohttp import web
 
 from voicebot.clips import Clips
-from voicebot.clips.addresses import AddressRefused, PublicResolver, is_public
 from voicebot.clips.audio import to_telephone
 from voicebot.config import PlaySettings
-from voicebot.errors import LocalProtocolError, PeerError, PeerProtocolError, PeerRefused, PeerUnavailable
+from voicebot.errors import LocalProtocolError, PeerProtocolError, PeerRefused, PeerUnavailable
 
 HOME = PlaySettings(allow_private=True)
 
@@ -226,12 +225,8 @@ async def test_redirect_to_another_scheme(site):
             await clips.fetch(url)
 
 
-@pytest.mark.parametrize("headers", [{}, {"Content_Encoding": "gzip"}], ids=["plain", "packed"])
-async def test_too_large(site, headers):
-    import gzip
-
-    body = b"\0" * 3_000
-    url = site.add("/a", gzip.compress(body) if headers else body, **headers)
+async def test_too_large(site):
+    url = site.add("/a", b"\0" * 3_000)
     async with Clips(HOME.model_copy(update={"max_bytes": 2_000})) as clips:
         with pytest.raises(PeerProtocolError, match="more than 2000 bytes"):
             await clips.fetch(url)
@@ -263,72 +258,3 @@ async def test_not_a_usable_url(url):
 async def test_outside_its_context():
     with pytest.raises(LocalProtocolError):
         await Clips(HOME).fetch("http://127.0.0.1:1/a")
-
-
-# --- the guard
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        "127.0.0.1",
-        "127.1",
-        "2130706433",
-        "0x7f.0.0.1",
-        "0.0.0.0",
-        "10.0.0.1",
-        "192.168.0.1",
-        "169.254.169.254",
-        "100.100.100.200",
-        "168.63.129.16",
-        "224.0.0.1",
-        "localhost",
-        "localhost.",
-        "[::1]",
-        "[::ffff:127.0.0.1]",
-        "[64:ff9b::7f00:1]",
-        "[fe80::1]",
-        "[fd00:ec2::254]",
-    ],
-)
-async def test_private_addresses_are_refused(site, host):
-    port = site.url.rpartition(":")[2]
-    async with Clips(PlaySettings()) as clips:
-        with pytest.raises(PeerError):
-            await clips.fetch(f"http://{host}:{port}/a")
-    assert site.hits == []
-
-
-async def test_refusal_says_where_the_host_leads():
-    async with Clips(PlaySettings()) as clips:
-        with pytest.raises(PeerRefused, match=r"localhost leads to .*(127\.0\.0\.1|::1).* not public"):
-            await clips.fetch("http://localhost:1/a")
-        with pytest.raises(PeerRefused, match=r"169\.254\.169\.254 is not a public address"):
-            await clips.fetch("http://169.254.169.254/latest/meta-data")
-
-
-@pytest.mark.parametrize("target", ["http://169.254.169.254/", "http://localhost/", "//[::1]/"])
-async def test_redirects_are_checked_again(site, target, monkeypatch):
-    monkeypatch.setattr("voicebot.clips.addresses.is_public", lambda address: address == "127.0.0.1")
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_more: [(2, 1, 6, "", ("127.0.0.2", 80))])
-    url = site.add("/a", status=302, Location=target)
-    async with Clips(PlaySettings()) as clips:
-        with pytest.raises(PeerRefused, match="public"):
-            await clips.fetch(url)
-    assert site.hits == ["/a"]
-
-
-async def test_resolver_leaves_private_addresses_out(monkeypatch):
-    found = [(2, 1, 6, "", (address, 80)) for address in ("10.0.0.1", "8.8.8.8", "127.0.0.1")]
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_more: found)
-    resolver = PublicResolver()
-    assert [result["host"] for result in await resolver.resolve("mixed.example", 80)] == ["8.8.8.8"]
-    found[:] = found[:1]
-    with pytest.raises(AddressRefused, match=r"private\.example leads to 10\.0\.0\.1"):
-        await resolver.resolve("private.example", 80)
-    await resolver.close()
-
-
-@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8"])
-def test_public_addresses(address):
-    assert is_public(address)

@@ -9,14 +9,12 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from voicebot.clips.addresses import AddressRefused, PublicResolver, check_literal
 from voicebot.clips.audio import to_telephone
 from voicebot.config import PlaySettings
 from voicebot.errors import LocalProtocolError, PeerError, PeerProtocolError, PeerRefused, PeerUnavailable
+from voicebot.outside import AddressRefused, check_url, guarded_connector
 
 PEER = "audio"
-MAX_REDIRECTS = 3
-MAX_CONNECTIONS = 20
 CHUNK_BYTES = 65_536
 REDIRECTS = {301, 302, 303, 307, 308}
 LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
@@ -32,14 +30,15 @@ class Clips:
         self._flights: dict[str, asyncio.Future[bytes]] = {}
 
     async def __aenter__(self) -> Self:
-        resolver = None if self._settings.allow_private else PublicResolver()
-        connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=MAX_CONNECTIONS)
+        limit = self._settings.connections
+        connector = aiohttp.TCPConnector(limit=limit) if self._settings.allow_private else guarded_connector(limit)
         # A cookie of one call is none of the next one's business; proxies of the environment would undo the guard.
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             headers={"Accept": "audio/*", "Accept-Encoding": "identity"},
+            auto_decompress=False,  # a small body could unpack to any size
         )
         return self
 
@@ -105,20 +104,20 @@ class Clips:
         if self._session is None:
             raise LocalProtocolError("Clips is used outside its context")
         target = URL(url)
-        for _ in range(MAX_REDIRECTS + 1):
+        for _ in range(self._settings.redirects + 1):
             self._check(target, name)
             async with self._session.get(target, allow_redirects=False) as response:
                 if response.status in REDIRECTS and "Location" in response.headers:
                     target = target.join(URL(response.headers["Location"]))
                     continue
                 return await self._body(response, name), _may_be_kept(response)
-        raise PeerRefused(PEER, f"{name}: more than {MAX_REDIRECTS} redirects", code=0)
+        raise PeerRefused(PEER, f"{name}: more than {self._settings.redirects} redirects", code=0)
 
     def _check(self, target: URL, name: str) -> None:
         if target.scheme not in {"http", "https"} or not target.host:
             raise PeerRefused(PEER, f"{name}: only http:// and https:// URLs can be played", code=0)
         if not self._settings.allow_private:
-            check_literal(target.host)
+            check_url(target, self._settings.ports)
 
     async def _body(self, response: aiohttp.ClientResponse, name: str) -> bytes:
         status = response.status
@@ -127,6 +126,8 @@ class Clips:
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in LATER:
                 raise PeerUnavailable(PEER, text)
             raise PeerRefused(PEER, text, code=status)
+        if (encoding := response.headers.get("Content-Encoding", "identity").lower()) != "identity":
+            raise PeerProtocolError(PEER, f"{name}: is encoded ({encoding[:20]}) although none was asked for")
         body = bytearray()
         limit = self._settings.max_bytes
         if (response.content_length or 0) <= limit:

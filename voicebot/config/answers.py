@@ -9,6 +9,7 @@ from pydantic_core import to_jsonable_python
 
 from voicebot.config.sections import Section
 from voicebot.core.actions import Action, Pause, Play, Say
+from voicebot.core.handover import ANYWHERE
 from voicebot.errors import ReplyRefused
 from voicebot.wire.webhook_reply import parse_reply
 
@@ -22,7 +23,7 @@ def _read_actions(value: object) -> object:
     plain = [asdict(action) if is_dataclass(action) and not isinstance(action, type) else action for action in value]
     body = json.dumps({"actions": to_jsonable_python(plain)}).encode()
     try:
-        return parse_reply(200, "application/json", body, max_bytes=MAX_BYTES).actions
+        return parse_reply(200, "application/json", body, max_bytes=MAX_BYTES, handover=ANYWHERE).actions
     except ReplyRefused as refusal:
         raise ValueError(str(refusal)) from None
 

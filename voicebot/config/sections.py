@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from voicebot.core.handover import PUBLIC, HandoverPolicy
 from voicebot.wire.twiml import check_verbs
 from voicebot.wire.webhook import check_secret
 
@@ -142,6 +143,7 @@ class WebhookSettings(Section):
     """A second endpoint, which gets every event of every number too; its answers are not read."""
     copy_secrets: tuple[SecretStr, ...] = ()
     """Secrets of the second endpoint; without any, `secrets` sign."""
+    handover: HandoverPolicy = PUBLIC
 
     @field_validator("secrets", "copy_secrets")
     @classmethod
@@ -173,8 +175,14 @@ class PlaySettings(Section):
     max_seconds: Seconds = 600
     timeout_s: Seconds = 10
     cache_entries: Annotated[int, Field(ge=0, le=10_000)] = 64
+    redirects: Annotated[int, Field(ge=0, le=20)] = 3
+    """Redirects followed, each checked like the first URL."""
+    connections: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """Most connections at a time."""
+    ports: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = (80, 443)
+    """Ports that are fetched from; empty is any."""
     allow_private: bool = False
-    """Also fetch from private, loopback and link-local addresses."""
+    """Also fetch from private, loopback and link-local addresses, on any port."""
 
 
 class LimitSettings(Section):

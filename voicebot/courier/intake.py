@@ -67,4 +67,6 @@ class Intake:
         success = HTTPStatus.OK <= head.status < HTTPStatus.MULTIPLE_CHOICES
         if not success or head.status == HTTPStatus.NO_CONTENT or head.content_encoding != PLAIN:
             return None
-        return open_stream(head.content_type, max_bytes=self._settings.max_reply_bytes)
+        return open_stream(
+            head.content_type, max_bytes=self._settings.max_reply_bytes, handover=self._settings.handover
+        )

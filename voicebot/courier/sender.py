@@ -169,7 +169,13 @@ class Sender:
             raise LocalProtocolError("an answer without a head was judged as delivered")
         if head.content_encoding != PLAIN and exchange.body:
             raise ReplyRefused("$", f"is encoded ({head.content_encoding}) although none was asked for")
-        return parse_reply(head.status, head.content_type, exchange.body, max_bytes=self._settings.max_reply_bytes)
+        return parse_reply(
+            head.status,
+            head.content_type,
+            exchange.body,
+            max_bytes=self._settings.max_reply_bytes,
+            handover=self._settings.handover,
+        )
 
 
 def _failure(verdict: delivery.Verdict) -> FailureReason:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from voicebot.core.handover import ANYWHERE
 from voicebot.errors import ReplyRefused, VoicebotError
 from voicebot.wire.api import CallState, DeliveryState, Direction, Mode, ProblemError
 from voicebot.wire.webhook_order import MAX_ACTIONS, Order
@@ -158,7 +159,7 @@ class ActionsRequest(BaseModel):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        order = Order(streamed=False)
+        order = Order(streamed=False, handover=ANYWHERE)  # the service has its own policy
         for number, action in enumerate(self.actions):
             order.add(f"$.actions[{number}]", action, ())
         return self

@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import JsonValue
 
 from voicebot.core.actions import Action, HangUp, Redirect, Say, Transfer
+from voicebot.core.handover import HandoverPolicy
 from voicebot.errors import ReplyRefused
+from voicebot.wire.webhook_handover import handover_fault
 from voicebot.wire.webhook_rules import fault_of
 
 MAX_ACTIONS = 50
@@ -39,8 +41,8 @@ class Reply:
 class Order:
     """Checks the actions of one reply one after the other, each against those before it."""
 
-    def __init__(self, *, streamed: bool) -> None:
-        self._streamed = streamed
+    def __init__(self, *, streamed: bool, handover: HandoverPolicy) -> None:
+        self._streamed, self._handover = streamed, handover
         self._count = 0
         self._last = ""
         self._sentence: Say | None = None
@@ -69,7 +71,7 @@ class Order:
             raise ReplyRefused(
                 f"{root}.more", "is only for replies in application/x-ndjson and text/event-stream; leave it out here"
             )
-        if fault := fault_of(action):
+        if fault := fault_of(action) or handover_fault(action, self._handover):
             raise ReplyRefused(root + fault[0], fault[1])
         self._letters = 0
         self._last = action.type if isinstance(action, HangUp | Transfer | Redirect) else ""

@@ -4,6 +4,7 @@ import re
 from http import HTTPStatus
 
 from voicebot.core.actions import Say
+from voicebot.core.handover import PUBLIC, HandoverPolicy
 from voicebot.errors import LocalProtocolError, ReplyRefused
 from voicebot.wire.webhook_order import MAX_ACTIONS, MAX_TEXT, UNSET, Order, Reply, Unset
 from voicebot.wire.webhook_stream import media_type, open_stream
@@ -14,7 +15,9 @@ __all__ = ["MAX_ACTIONS", "MAX_TEXT", "UNSET", "Reply", "ReplyDocument", "Unset"
 _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
 
 
-def parse_reply(status: int, content_type: str | None, body: bytes, *, max_bytes: int) -> Reply:
+def parse_reply(
+    status: int, content_type: str | None, body: bytes, *, max_bytes: int, handover: HandoverPolicy = PUBLIC
+) -> Reply:
     """Return what a reply with a 2xx `status` asks for; raises ReplyRefused with the JSON path of the first fault."""
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         raise LocalProtocolError(f"status {status} carries no reply")
@@ -24,25 +27,25 @@ def parse_reply(status: int, content_type: str | None, body: bytes, *, max_bytes
         return Reply()
     match media_type(content_type):
         case "application/json":
-            return _from_document(body)
+            return _from_document(body, handover)
         case "text/plain":
             say = _say(content_type or "", body)
-            return Reply((Order(streamed=False).add("$", say, ()),))
+            return Reply((Order(streamed=False, handover=handover).add("$", say, ()),))
         case kind:
-            return _from_stream(kind, body)
+            return _from_stream(kind, body, handover)
 
 
-def _from_document(body: bytes) -> Reply:
+def _from_document(body: bytes, handover: HandoverPolicy) -> Reply:
     document = read_document(body)
     if len(document.actions) > MAX_ACTIONS:
         raise ReplyRefused("$", f"has {len(document.actions)} actions; {MAX_ACTIONS} are the most")
-    order = Order(streamed=False)
+    order = Order(streamed=False, handover=handover)
     actions = tuple(order.add(f"$.actions[{number}]", action, ()) for number, action in enumerate(document.actions))
     return Reply(actions, document.state if "state" in document.model_fields_set else UNSET)
 
 
-def _from_stream(kind: str, body: bytes) -> Reply:
-    stream = open_stream(kind, max_bytes=len(body))
+def _from_stream(kind: str, body: bytes, handover: HandoverPolicy) -> Reply:
+    stream = open_stream(kind, max_bytes=len(body), handover=handover)
     if stream is None:
         known = "application/json, text/plain, application/x-ndjson, text/event-stream, or 204 without a body"
         raise ReplyRefused("$", f"has the content type {kind[:SHOWN] or '(none)'}; send {known}")

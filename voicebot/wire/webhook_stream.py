@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from voicebot.core.actions import Action
+from voicebot.core.handover import PUBLIC, HandoverPolicy
 from voicebot.errors import ReplyRefused
 from voicebot.wire.webhook_order import UNSET, Order, Unset
 from voicebot.wire.webhook_strict import bare_json, read_action
@@ -28,11 +29,11 @@ class ReplyStream:
     A sentence whose last piece says `more` ends with the stream.
     """
 
-    def __init__(self, units: Lines | Messages, *, max_bytes: int) -> None:
+    def __init__(self, units: Lines | Messages, *, max_bytes: int, handover: HandoverPolicy) -> None:
         self._units = units
         self._max_bytes = max_bytes
         self._left = max_bytes
-        self._order = Order(streamed=True)
+        self._order = Order(streamed=True, handover=handover)
         self._refusal: ReplyRefused | None = None
 
     def push(self, data: bytes) -> Part:
@@ -66,13 +67,13 @@ class ReplyStream:
         return Part(tuple(actions), state, self._refusal)
 
 
-def open_stream(content_type: str | None, *, max_bytes: int) -> ReplyStream | None:
+def open_stream(content_type: str | None, *, max_bytes: int, handover: HandoverPolicy = PUBLIC) -> ReplyStream | None:
     """Return a reader for a reply of this content type, None if the type is read as a whole."""
     match media_type(content_type):
         case "application/x-ndjson":
-            return ReplyStream(Lines(), max_bytes=max_bytes)
+            return ReplyStream(Lines(), max_bytes=max_bytes, handover=handover)
         case "text/event-stream":
-            return ReplyStream(Messages(), max_bytes=max_bytes)
+            return ReplyStream(Messages(), max_bytes=max_bytes, handover=handover)
         case _:
             return None
 

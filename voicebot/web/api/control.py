@@ -20,11 +20,12 @@ from voicebot.store import Store
 from voicebot.web.api import views
 from voicebot.web.api.guard import HOLDER
 from voicebot.web.api.handler import Handler, document
-from voicebot.web.api.problems import Refused, conflict, not_found
+from voicebot.web.api.problems import Refused, conflict, not_allowed, not_found
 from voicebot.web.api.reading import body
 from voicebot.wire import api
 from voicebot.wire.api_requests import ActionsRequest, DialRequest, HangUpRequest
 from voicebot.wire.twiml import Doors
+from voicebot.wire.webhook_handover import handover_fault
 
 
 class ControlDoors:
@@ -52,6 +53,8 @@ class ControlDoors:
     async def dial(self, request: web.Request) -> web.Response:
         """`POST /calls`."""
         asked = await body(DialRequest, request, self._settings.api)
+        if not self._settings.webhook.handover.may_dial(asked.to):
+            raise not_allowed("#/to", "may not be dialled here (setting webhook.handover.numbers)")
         self._admit()
         mode = self._settings.number(asked.from_).mode
         ticket, dialling = self._dialled.begin(asked.to, asked.from_, mode, asked.parameters)
@@ -83,6 +86,9 @@ class ControlDoors:
             raise conflict("only-listens", "the call is only transcribed: nothing can be done on it but to hang up")
         if call.route.leaving is not None:
             raise conflict("call-is-leaving", "the call is being handed over, or ended: nothing can be said on it now")
+        for number, action in enumerate(asked.actions):
+            if fault := handover_fault(action, self._settings.webhook.handover):
+                raise not_allowed(f"#/actions/{number}{fault[0].replace('.', '/')}", fault[1])
         await call.command(asked.actions, interrupt=asked.interrupt)
         return self._accepted(request, [action.type for action in asked.actions])
 

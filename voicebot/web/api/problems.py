@@ -35,6 +35,12 @@ def not_found(what: str, name: str) -> Refused:
     return Refused(HTTPStatus.NOT_FOUND, "not-found", f"no {what} {name[:100]!r} is known here")
 
 
+def not_allowed(pointer: str, why: str) -> Refused:
+    """The body is right, and the operator's settings forbid what it asks for."""
+    errors = (ProblemError(pointer=pointer, detail=why),)
+    return Refused(HTTPStatus.UNPROCESSABLE_CONTENT, "not-allowed", f"{pointer} {why}", errors=errors)
+
+
 def conflict(kind: str, detail: str) -> Refused:
     """The thing is there, and in no state for this."""
     return Refused(HTTPStatus.CONFLICT, kind, detail)

@@ -14,20 +14,21 @@ from voicebot.wire.webhook_reply import parse_reply
 SWISS = HandoverPolicy(numbers=("+41", "client:agent"), hosts=("voice.example.com",))
 
 
+FORMS = {
+    "application/json": lambda action: json.dumps({"actions": [action]}).encode(),
+    "application/x-ndjson": lambda action: json.dumps(action).encode(),
+    "text/event-stream": lambda action: b"data: " + json.dumps(action).encode() + b"\n\n",
+}
+
+
 def asked(policy, content_type="application/json", **action):
-    body = json.dumps({"actions": [action]} if content_type == "application/json" else action).encode()
-    return parse_reply(200, content_type, body, max_bytes=65_536, handover=policy).actions
+    return parse_reply(200, content_type, FORMS[content_type](action), max_bytes=65_536, handover=policy).actions
 
 
 def refused(policy, path, reason, **action):
-    for content_type in ("application/json", "application/x-ndjson", "text/event-stream"):
-        if content_type == "text/event-stream":
-            with pytest.raises(ReplyRefused) as error:
-                body = b"data: " + json.dumps(action).encode() + b"\n\n"
-                parse_reply(200, content_type, body, max_bytes=65_536, handover=policy)
-        else:
-            with pytest.raises(ReplyRefused) as error:
-                asked(policy, content_type, **action)
+    for content_type in FORMS:
+        with pytest.raises(ReplyRefused) as error:
+            asked(policy, content_type, **action)
         assert error.value.path.endswith(path)
         assert reason in error.value.reason
 

@@ -239,6 +239,8 @@ class LiveSettings(Section):
     """A reader that takes nothing for so long is dropped."""
     readers: Annotated[int, Field(ge=0, le=100_000)] = 5_000
     """Most readers at a time."""
+    readers_per_token: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """Most readers with one token; its browser sessions count as well."""
 
 
 class ApiToken(Section):
@@ -268,6 +270,8 @@ class ApiSettings(Section):
     """How long a browser stays let in."""
     failures_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Wrong tokens from one address before it has to wait."""
+    requests_per_minute: Annotated[int, Field(ge=10, le=1_000_000)] = 3_000
+    """Requests from one address, and requests with one token, before they have to wait."""
     trusted_proxies: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
     """Networks whose `X-Forwarded-For` says who asks."""
     max_body_bytes: Annotated[int, Field(ge=1_024, le=1_048_576)] = 131_072

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import suppress
 from typing import override
 
-import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from voicebot.call.admission import Busy
@@ -16,6 +15,7 @@ from voicebot.config import LimitSettings, TwilioSettings
 from voicebot.core.events import CarrierEvent, Digit, Ignored, MarkReached, Media, StreamStarted, StreamStopped
 from voicebot.errors import PeerProtocolError, VoicebotError
 from voicebot.metrics import Metrics
+from voicebot.web.refusals import Refusals
 from voicebot.web.twilio import SIGNATURE
 from voicebot.wire import twilio, twiml
 from voicebot.wire.twilio import Signatures
@@ -64,8 +64,7 @@ class MediaDoor:
     ) -> None:
         self._most_pending, self._pending = limits.pending_streams, 0
         self._settings, self._doors, self._signatures = settings, doors, signatures
-        self._calls, self._metrics = calls, metrics
-        self._log = structlog.get_logger()
+        self._calls, self._refusals = calls, Refusals(metrics)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route, relative to the public URL."""
@@ -197,5 +196,4 @@ class MediaDoor:
         return ws
 
     def _count(self, why: str, **details: str) -> None:
-        self._metrics.refused.labels("media", why).inc()
-        self._log.warning("door.refused", door="media", why=why, **details)
+        self._refusals.note("media", why, **details)

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from voicebot.call.admission import Busy
+from voicebot.call.departed import Departed
 from voicebot.call.dialled import TICKET, Dialled
 from voicebot.call.inputs import CarrierEnded
 from voicebot.call.registry import Calls
@@ -15,6 +16,7 @@ from voicebot.call.route import DIAL_SUCCEEDED
 from voicebot.config import LimitSettings, TwilioSettings
 from voicebot.errors import VoicebotError
 from voicebot.metrics import Metrics
+from voicebot.web.refusals import Refusals
 from voicebot.wire import twiml
 from voicebot.wire.twilio import Signatures
 from voicebot.wire.twiml import Doors
@@ -42,7 +44,8 @@ class TwilioDoors:
     ) -> None:
         self._limits = limits
         self._settings, self._doors, self._signatures = settings, doors, signatures
-        self._calls, self._dialled, self._metrics = calls, dialled, metrics
+        self._calls, self._dialled = calls, dialled
+        self._refusals, self._departed = Refusals(metrics), Departed()
         self._log = structlog.get_logger()
 
     def routes(self) -> list[web.RouteDef]:
@@ -59,17 +62,20 @@ class TwilioDoors:
     def _guarded(self, name: str, door: Door) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             form = await self._form(request, name)
+            if form.get("CallStatus") in ENDED:
+                self._departed.add(form["CallSid"])
             return web.Response(text=await door(form), content_type=twiml.CONTENT_TYPE)
 
         return handle
 
     async def _form(self, request: web.Request, door: str) -> Mapping[str, str]:
         """Read the form and check who sent it; raises the HTTP answer when it is not Twilio."""
-        posted = await self._posted(request, door)
         url = self._doors.at(door) + (
             f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
         )
         signature = request.headers.get(SIGNATURE, "")
+        # The body of one who has no signature at all is not even read.
+        posted = await self._posted(request, door) if signature or not self._signatures else {}
         if self._signatures and not self._signatures.valid_request(url, posted, signature):
             why = "wrong signature" if signature else "no signature"
             text = f"{why}: this must be signed for {url} with the account's auth token\n"
@@ -98,19 +104,21 @@ class TwilioDoors:
             raise self._refused(door, "not a form", web.HTTPBadRequest(text=f"not a form: {error}\n")) from None
 
     def _refused(self, door: str, why: str, answer: web.HTTPException) -> web.HTTPException:
-        self._metrics.refused.labels(door, why).inc()
-        self._log.warning("door.refused", door=door, why=why, status=answer.status)
+        self._refusals.note(door, why, status=answer.status)
         return answer
 
     async def _voice(self, form: Mapping[str, str]) -> str:
+        if form["CallSid"] in self._departed:
+            # Twilio's signature has no time in it: who has seen a request can send it again.
+            self._refusals.note("voice", "call is over")
+            return twiml.hangup()
         carrier = {name: value for name, value in form.items() if name != TICKET}
         try:
             dialling = self._dialled.answered(form.get(TICKET, ""))
             call = self._calls.open(carrier, dialling.parameters if dialling else None, held=dialling is not None)
             return call.route.answer()
         except Busy as busy:
-            self._metrics.refused.labels("voice", busy.why).inc()
-            self._log.warning("door.refused", door="voice", why=busy.why, text=str(busy), calls=len(self._calls))
+            self._refusals.note("voice", busy.why, text=str(busy), calls=len(self._calls))
             draining = busy.why == "draining"
             return twiml.refuse(self._limits.drain_twiml if draining else self._limits.busy_twiml)
 

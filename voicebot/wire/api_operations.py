@@ -249,10 +249,10 @@ OPERATIONS: tuple[Operation, ...] = (
         id="close_session",
         method="delete",
         path="/session",
-        about="Take the cookie away.",
+        about="End the session, and take its cookie away.",
         scope=None,
         answer=_NOTHING,
-        problems=(HTTPStatus.FORBIDDEN,),
+        problems=(HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS),
     ),
     Operation(
         id="openapi",
@@ -260,6 +260,7 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/openapi.json",
         about="This document.",
         scope=None,
+        problems=(HTTPStatus.TOO_MANY_REQUESTS,),
         answer=Answer(),
     ),
 )

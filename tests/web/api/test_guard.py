@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from voicebot.config import ApiSettings
-from voicebot.web.api.failures import MAX_ADDRESSES, Failures, Peers
+from voicebot.web.api.rates import MAX_KEYS, Peers, PerMinute
 from voicebot.web.api.tokens import Tokens
 from voicebot.wire.api_operations import OPERATIONS
 
@@ -106,7 +106,7 @@ async def test_one_who_guesses_has_to_wait_with_a_good_token_too(house, api):
 
 def test_failures_are_forgotten_after_a_minute_and_their_memory_is_bounded():
     now = [0.0]
-    failures = Failures(2, lambda: now[0])
+    failures = PerMinute(2, lambda: now[0])
     failures.note("a")
     assert failures.wait_s("a") == 0
     failures.note("a")
@@ -118,7 +118,7 @@ def test_failures_are_forgotten_after_a_minute_and_their_memory_is_bounded():
     failures.note("a")
     assert failures.wait_s("a") == 0
     failures.note("a")
-    for number in range(MAX_ADDRESSES):
+    for number in range(MAX_KEYS):
         failures.note(str(number))
     assert failures.wait_s("a") == 0
 

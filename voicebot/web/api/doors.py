@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler as AnyHandler
 from voicebot.errors import LocalProtocolError, PeerUnavailable
 from voicebot.store.records import InvalidCursor
 from voicebot.web.api import problems
-from voicebot.web.api.guard import COOKIE, HOLDER, Guard
+from voicebot.web.api.guard import COOKIE, Guard
 from voicebot.web.api.handler import Handler
 from voicebot.web.api.problems import Refused
 from voicebot.wire.api import ProblemError
@@ -51,8 +51,7 @@ class ApiDoors:
 
     async def _carry_out(self, operation: Operation, handler: Handler, request: web.Request) -> web.StreamResponse:
         try:
-            if operation.scope:
-                request[HOLDER] = self._guard.admit(request, operation.scope)
+            self._guard.admit(request, operation.scope)
             if any(not value.isprintable() for value in request.match_info.values()):
                 raise problems.not_found("thing", ascii(request.path))
             return await handler(request)

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import structlog
 from aiohttp import web
 
 from voicebot.config import ApiSettings
 from voicebot.metrics import Metrics
-from voicebot.web.api.failures import Failures, Peers
 from voicebot.web.api.problems import Refused
+from voicebot.web.api.rates import Peers, PerMinute
 from voicebot.web.api.tokens import Holder, Tokens
+from voicebot.web.refusals import Refusals
 from voicebot.wire.api import Scope
 
 COOKIE = "voicebot_session"
@@ -31,25 +31,35 @@ class Guard:
 
     def __init__(self, settings: ApiSettings, public_url: str, metrics: Metrics) -> None:
         self.tokens = Tokens(settings.tokens)
-        self._failures = Failures(settings.failures_per_minute, time.monotonic)
+        self._failures = PerMinute(settings.failures_per_minute, time.monotonic)
+        self._requests = PerMinute(settings.requests_per_minute, time.monotonic)
         self._peers = Peers(settings.trusted_proxies)
         self._public = _origin(public_url)
-        self._metrics, self._log = metrics, structlog.get_logger()
+        self._refusals = Refusals(metrics)
 
-    def admit(self, request: web.Request, scope: Scope) -> Holder:
-        """Return who asks; raises Refused when that is nobody we know, or one who may not."""
+    def admit(self, request: web.Request, scope: Scope | None) -> None:
+        """Note who asks (`HOLDER`); raises Refused when that is nobody we know, one who may not, or does too much.
+
+        Without a `scope` anybody may ask, but not too often.
+        """
         try:
-            return _good_for(self._known(request), scope)
+            self._pace(f"from {self._address(request)}")
+            if scope:
+                holder = _good_for(self._known(request), scope)
+                self._pace(f"by {holder.name}")
+                request[HOLDER] = holder
         except Refused as refused:
-            self._metrics.refused.labels("api", refused.kind).inc()
-            self._log.info("api.refused", why=refused.kind, method=request.method, route=route_of(request))
+            route = route_of(request)
+            self._refusals.note(
+                "api", refused.kind, event="api.refused", level="info", method=request.method, route=route
+            )
             raise
 
     def check(self, request: web.Request, token: str) -> Holder:
         """Return who has this token; raises Refused, also for one who has failed too often."""
         if not self.tokens:
             raise Refused(HTTPStatus.FORBIDDEN, "api-closed", CLOSED)
-        address = self._peers.address(request.remote or "", ",".join(request.headers.getall("X-Forwarded-For", [])))
+        address = self._address(request)
         if wait_s := self._failures.wait_s(address):
             detail = f"too many wrong tokens from here: try again in {wait_s} s"
             raise Refused(
@@ -67,6 +77,17 @@ class Guard:
         if given is None or _origin(given) not in {self._public, ("http", request.host), ("https", request.host)}:
             detail = "a request with a cookie needs the Origin of this service; programs use a bearer token"
             raise Refused(HTTPStatus.FORBIDDEN, "foreign-origin", detail)
+
+    def _address(self, request: web.Request) -> str:
+        return self._peers.address(request.remote or "", ",".join(request.headers.getall("X-Forwarded-For", [])))
+
+    def _pace(self, who: str) -> None:
+        if wait_s := self._requests.wait_s(who):
+            detail = f"too many requests {who}: try again in {wait_s} s"
+            raise Refused(
+                HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", detail, headers={"Retry-After": str(wait_s)}
+            )
+        self._requests.note(who)
 
     def _known(self, request: web.Request) -> Holder:
         if not self.tokens:

@@ -19,7 +19,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SessionDoors:
-    """A session is its cookie: nothing is kept here, and a changed token ends all its sessions."""
+    """A session is its cookie: kept are only those that were signed out; a changed token ends all its sessions."""
 
     def __init__(self, guard: Guard, settings: ApiSettings, public_url: str) -> None:
         self._guard, self._settings = guard, settings
@@ -57,8 +57,12 @@ class SessionDoors:
 
     async def close(self, request: web.Request) -> web.Response:
         """`DELETE /session`."""
-        if COOKIE in request.cookies:
+        if cookie := request.cookies.get(COOKIE):
             self._guard.same_origin(request)
+            now = datetime.now(UTC)
+            if holder := self._guard.tokens.session(cookie, now):
+                self._guard.tokens.close(holder, now)
+                structlog.get_logger().info("api.session_closed", name=holder.name)
         response = web.Response(status=204)
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
         return response

@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from voicebot.config import LiveSettings
 from voicebot.live import Batch, Live, Watcher
 from voicebot.web.api import problems
+from voicebot.web.api.guard import HOLDER
 from voicebot.web.api.problems import Refused
 from voicebot.wire import sse
 from voicebot.wire.live_json import NAMES
@@ -113,7 +114,14 @@ class StreamDoors:
             return _no_stream(request, "the service is stopping")
         if len(self._readers) >= self._settings.readers and not self._sweep():
             return _no_stream(request, "too many readers: setting live.readers")
+        most, who = self._settings.readers_per_token, _who(request)
+        if self._of(who) >= most:
+            return _no_stream(request, "too many readers with this token: setting live.readers_per_token")
         return None
+
+    def _of(self, who: str) -> int:
+        """Return how many readers one token has, without those that hung up."""
+        return sum(_who(request) == who for request in self._readers.values() if request.transport is not None)
 
     def _sweep(self) -> int:
         """Send readers home that hung up and were not written to since; return how many."""
@@ -207,6 +215,12 @@ class StreamDoors:
 
 def _no_stream(request: web.Request, why: str) -> web.Response:
     return problems.answer(request, Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no-stream", why))
+
+
+def _who(request: web.Request) -> str:
+    """Return the name of the token."""
+    holder = request.get(HOLDER)
+    return holder.name if holder else ""
 
 
 def _last_id(request: web.Request) -> str:

@@ -1,36 +1,36 @@
-"""Counts wrong tokens per address, so that nobody can try many."""
+"""Counts what one token, or one address, does in a minute, so that nobody does too much of it."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 WINDOW_S = 60.0
-MAX_ADDRESSES = 10_000
-"""Addresses remembered; the one that failed longest ago is forgotten first."""
+MAX_KEYS = 10_000
+"""Addresses, or tokens, remembered; the one that was counted longest ago is forgotten first."""
 IPV6_PREFIX = 64
 """One customer has so many addresses that only their network counts."""
 
 
-class Failures:
-    """Failures of the last minute, by address; `clock` counts seconds and never goes back."""
+class PerMinute:
+    """What was counted in the last minute, by key; `clock` counts seconds and never goes back."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
         self._most, self._clock = per_minute, clock
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def wait_s(self, address: str) -> int:
-        """Return how long this address must wait before it may try again, in seconds; 0 is not at all."""
-        began, count = self._counts.get(address, (0.0, 0))
+    def wait_s(self, key: str) -> int:
+        """Return how long this key must wait before its next one, in seconds; 0 is not at all."""
+        began, count = self._counts.get(key, (0.0, 0))
         left = began + WINDOW_S - self._clock()
         return max(1, round(left)) if count >= self._most and left > 0 else 0
 
-    def note(self, address: str) -> None:
+    def note(self, key: str) -> None:
         """Count one."""
-        began, count = self._counts.pop(address, (self._clock(), 0))
+        began, count = self._counts.pop(key, (self._clock(), 0))
         if self._clock() - began >= WINDOW_S:
             began, count = self._clock(), 0
-        self._counts[address] = (began, count + 1)
-        if len(self._counts) > MAX_ADDRESSES:
+        self._counts[key] = (began, count + 1)
+        if len(self._counts) > MAX_KEYS:
             self._counts.popitem(last=False)
 
 

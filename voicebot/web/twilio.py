@@ -95,9 +95,9 @@ class TwilioDoors:
             async with asyncio.timeout(self._settings.form_timeout_s):
                 return await request.post()
         except TimeoutError:
-            raise self._refused(
-                door, "too slow", web.HTTPRequestTimeout(text="the form did not come in time\n")
-            ) from None
+            answer = web.HTTPRequestTimeout(text="the form did not come in time\n")
+            answer.force_close()
+            raise self._refused(door, "too slow", answer) from None
         except web.HTTPRequestEntityTooLarge as error:
             raise self._refused(door, "too large", error) from None
         except (ValueError, LookupError) as error:  # not of the charset that it names, or of one that nobody knows

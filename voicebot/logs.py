@@ -1,17 +1,46 @@
 """Logs for a person or for a machine."""
 
+import json
 import logging
 import sys
-from typing import TextIO
+from collections.abc import Iterable
+from typing import TextIO, cast
 
 import structlog
 
 from voicebot.config import LogSettings
 
+HIDDEN = "[secret]"
 
-def set_up(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Configure structlog and the standard library's loggers of our libraries, once, at start; to standard error."""
+
+class Discreet:
+    """A stream that writes no secret, whoever has put it into a text: a library, a peer's error, a stack."""
+
+    def __init__(self, stream: TextIO, secrets: Iterable[str]) -> None:
+        self._stream = stream
+        forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1])}
+        self._secrets = sorted(forms, key=len, reverse=True)
+
+    def write(self, text: str) -> int:
+        """Write, with what is secret left out; returns the length of what was to be written."""
+        shown = text
+        for secret in self._secrets:
+            shown = shown.replace(secret, HIDDEN)
+        self._stream.write(shown)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        self._stream.flush()
+
+
+def set_up(settings: LogSettings, stream: TextIO | None = None, *, secrets: Iterable[str] = ()) -> None:
+    """Configure structlog and the standard library's loggers of our libraries, once, at start; to standard error.
+
+    No line has any of `secrets`.
+    """
     stream = stream or sys.stderr
+    discreet = cast("TextIO", Discreet(stream, secrets))
     console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -19,7 +48,8 @@ def set_up(settings: LogSettings, stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
     ]
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        # Stacks without the values in them: those are what was said.
+        [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -27,10 +57,10 @@ def set_up(settings: LogSettings, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[*shared, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(discreet),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(discreet)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

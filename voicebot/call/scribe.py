@@ -36,6 +36,7 @@ from voicebot.live import (
     TurnTakenBack,
     WebhookAttempt,
 )
+from voicebot.logs import HIDDEN
 from voicebot.store.rows import AsideRow, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
 from voicebot.wire.webhook_events import turn_data
 
@@ -55,6 +56,7 @@ class Scribe:
         self._id, self._identity, self._mode, self._eyes = identity.id, identity, mode, eyes
         self._store, self._live, self._metrics = rooms.store, rooms.live, rooms.metrics
         self._transcripts = rooms.settings.log.transcripts
+        self._api_key = rooms.settings.soniox.api_key.get_secret_value()
         self._log = structlog.get_logger().bind(call=identity.id)
         self._rows: asyncio.Queue[_Row] = asyncio.Queue(MAX_ROWS)
 
@@ -225,7 +227,8 @@ class Scribe:
     def stt_failed(self, kind: str, message: str) -> None:
         """There is no recognition any more."""
         self._metrics.stt_failed.inc()
-        self.trouble(f"speech recognition is gone: {kind} {message}")
+        told = message.replace(self._api_key, HIDDEN) if self._api_key else message
+        self.trouble(f"speech recognition is gone: {kind} {told}")
 
     def not_spoken(self, why: str) -> None:
         """Something was not said."""

@@ -9,7 +9,7 @@ import structlog
 
 from voicebot import logs
 from voicebot.app import Service, serve
-from voicebot.config import Settings, load
+from voicebot.config import Settings, load, secret_values, shown_url
 from voicebot.errors import VoicebotError
 
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; the exit code is 0 after a clean stop."""
     overrides = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
     settings = load(**overrides)
-    logs.set_up(settings.log)
+    logs.set_up(settings.log, secrets=secret_values(settings))
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, lambda service: _started(settings, service)))
@@ -48,5 +48,5 @@ def _started(settings: Settings, service: Service) -> None:
         "service.listening",
         address=f"http://{settings.host}:{service.port}",
         voice_webhook=f"{settings.public_url}/twilio/voice",
-        application=settings.webhook.url,
+        application=shown_url(settings.webhook.url),
     )

@@ -1,6 +1,7 @@
 """Settings: one frozen tree, read once."""
 
 from voicebot.config.answers import FillerSettings, GiveUpSettings
+from voicebot.config.concealed import secret_values, shown_url
 from voicebot.config.reading import ALIASES, CONFIG_VARIABLE, DEFAULT_FILE, NESTED, PREFIX, load, variables
 from voicebot.config.sections import (
     ApiSettings,
@@ -42,5 +43,7 @@ __all__ = [
     "WebhookSettings",
     "load",
     "merge",
+    "secret_values",
+    "shown_url",
     "variables",
 ]

@@ -156,7 +156,7 @@ class WebhookSettings(Section):
 class StoreSettings(Section):
     """Where calls, turns and events are kept."""
 
-    url: str = "sqlite:///voicebot.db"
+    url: Annotated[str, Field(repr=False)] = "sqlite:///voicebot.db"
     """An SQLAlchemy URL: a SQLite file, or `postgresql+psycopg://…` with psycopg installed."""
     max_pending: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
     """Writes waiting for the database before callers wait too."""

@@ -83,7 +83,7 @@ class Poster:
 
     session: aiohttp.ClientSession
     url: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     trace_id: str
     max_reply_bytes: int
     now: Clock

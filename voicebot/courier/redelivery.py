@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import structlog
 
+from voicebot.config import shown_url
 from voicebot.core import delivery
 from voicebot.courier.flight import Flight, Item, now
 from voicebot.courier.ledger import Ledger
@@ -212,7 +213,7 @@ class Redeliverer:
                 return After("pending", why, self._clock() + timedelta(seconds=wait_s))
 
     async def _stop(self, url: str, why: str) -> None:
-        log.warning("webhook.endpoint_stopped", url=url, why=why)
+        log.warning("webhook.endpoint_stopped", url=shown_url(url), why=why)
         self._endpoints.stop(url)
         await self._record(EndpointStop(url=url, stopped_at=self._clock(), why=why))
 

@@ -6,6 +6,7 @@ from datetime import datetime
 import structlog
 from pydantic import JsonValue
 
+from voicebot.config import shown_url
 from voicebot.core.actions import Action
 from voicebot.courier.flight import ENDINGS, Item, now
 from voicebot.courier.ledger import Ledger
@@ -123,7 +124,7 @@ class Report:
 
     def stopped(self, url: str, at: datetime, why: str) -> None:
         """The endpoint wants no events any more."""
-        log.warning("webhook.endpoint_stopped", url=url, why=why)
+        log.warning("webhook.endpoint_stopped", url=shown_url(url), why=why)
         self._ledger.note(EndpointStop(url=url, stopped_at=at, why=why))
 
     async def delivered(self, item: Item) -> None:

@@ -57,7 +57,7 @@ def _document_fault(document: str, policy: HandoverPolicy) -> str:
     for element in root.iter():
         for target in _dialled(element):
             if not policy.may_dial(target):
-                return f"dials {target[:60]}, which may not be dialled here (setting webhook.handover.numbers)"
+                return "dials what may not be dialled here (setting webhook.handover.numbers)"
         for url in _urls(element):
             if why := url_fault(url, policy):
                 return f"leads to {urlsplit(url).hostname or 'a URL'}: {why}"

@@ -12,7 +12,7 @@ STAMP := .venv/.voicebot-synced
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs image-check setup clean
+.PHONY: help demo test audit lint format bench docs image-check setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: setup ## Format, lint, types, import rules, spelling
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
 	$(RUN) codespell
+
+audit: setup ## Ask whether a locked dependency has a known vulnerability
+	@$(RUN) python tools/audit.py $(ARGS)
 
 format: setup ## Format the code and mend what can be mended by itself
 	$(RUN) ruff format .

@@ -26,6 +26,7 @@ RUN useradd --system --uid 10001 --no-create-home --home-dir /data voicebot \
 COPY --from=build /opt/voicebot /opt/voicebot
 ENV PATH=/opt/voicebot/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
     VOICEBOT_HOST=0.0.0.0 \
     VOICEBOT_PORT=8080 \
     VOICEBOT_STORE__URL=sqlite:////data/voicebot.db

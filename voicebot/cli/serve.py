@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import os
 import sys
 
 import structlog
@@ -23,6 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; the exit code is 0 after a clean stop."""
     overrides = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
     settings = load(**overrides)
+    # The database and the recordings hold what was said.
+    os.umask(0o077)
     logs.set_up(settings.log, secrets=secret_values(settings))
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -13,7 +13,7 @@ from voicebot.config import LogSettings
 HIDDEN = "[secret]"
 
 
-class Discreet:
+class Censored:
     """A stream that writes no secret, whoever has put it into a text: a library, a peer's error, a stack."""
 
     def __init__(self, stream: TextIO, secrets: Iterable[str]) -> None:
@@ -40,7 +40,7 @@ def set_up(settings: LogSettings, stream: TextIO | None = None, *, secrets: Iter
     No line has any of `secrets`.
     """
     stream = stream or sys.stderr
-    discreet = cast("TextIO", Discreet(stream, secrets))
+    censored = cast("TextIO", Censored(stream, secrets))
     console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -57,10 +57,10 @@ def set_up(settings: LogSettings, stream: TextIO | None = None, *, secrets: Iter
     structlog.configure(
         processors=[*shared, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(discreet),
+        logger_factory=structlog.WriteLoggerFactory(censored),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(discreet)
+    handler = logging.StreamHandler(censored)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

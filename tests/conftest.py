@@ -267,7 +267,7 @@ class House:
         return await self.live(live.Trouble, lambda event: text in event.what)
 
     def metric(self, name, **labels):
-        return self.service.metrics.registry.get_sample_value(f"voicebot_{name}", labels) or 0
+        return self.service.metrics.value(f"voicebot_{name}", **labels)
 
     async def watch(self):
         with self.service.live.watch() as watcher:

@@ -23,6 +23,7 @@ from voicebot.metrics import Metrics
 from voicebot.pressure import Pressure
 from voicebot.recorder import Recorder
 from voicebot.store import Retention, Store
+from voicebot.tracing import Tracing, open_tracing
 from voicebot.tts import Voices
 from voicebot.web.api.control import ControlDoors
 from voicebot.web.api.deliveries import DeliveryDoors
@@ -59,34 +60,37 @@ class Service:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Service]:
+async def running(settings: Settings, tracing: Tracing | None = None) -> AsyncIterator[Service]:
     """Run the service inside the `with`; leaving it ends calls that still live, each with its last words told.
 
-    Raises ConfigurationError for settings that cannot work, OSError when the port is taken.
+    `tracing` takes the place of what the settings say about it. Raises ConfigurationError for settings that cannot work, OSError when the port is taken.
     """
     check(settings)
     with _listen(settings.host, settings.port) as listening:
         live, metrics, recorder = Live(settings.live.history), Metrics(), Recorder(settings.record)
         async with (
-            Store.open(settings.store) as store,
+            open_tracing(settings.tracing) as opened,
+            Store.open(settings.store, metrics) as store,
             open_session(settings.webhook) as session,
-            Clips(settings.play) as clips,
+            Clips(settings.play, metrics) as clips,
             Carrier(settings.twilio) as carrier,
         ):
             rooms = Rooms(
                 settings=settings,
                 doors=Doors(settings.public_url),
-                voices=Voices(settings.soniox),
+                voices=Voices(settings.soniox, metrics),
                 clips=clips,
-                courier=Courier(settings.webhook, store, session),
+                courier=Courier(settings.webhook, store, session, metrics=metrics, tracing=tracing or opened),
                 store=store,
                 live=live,
                 metrics=metrics,
                 recorder=recorder,
                 pressure=Pressure(settings.limits, metrics),
+                tracing=tracing or opened,
             )
             dialled = Dialled(store)
             calls = Calls(rooms, dialled)
+            _gauge(rooms, calls)
             retention = Retention(
                 store, settings, lambda call: calls.by_id(call) is not None, Recordings(settings.record).delete
             )
@@ -130,6 +134,15 @@ async def _open_doors(
     finally:
         server.close()
         await runner.cleanup()
+
+
+def _gauge(rooms: Rooms, calls: Calls) -> None:
+    """What is read when somebody asks for the metrics."""
+    metrics = rooms.metrics
+    metrics.calls_limit.set(rooms.settings.limits.max_calls)
+    metrics.ready.set_function(lambda: calls.refusal is None)
+    metrics.store_waiting.set_function(lambda: rooms.store.waiting)
+    metrics.readers.set_function(lambda: rooms.live.watchers)
 
 
 async def serve(settings: Settings, started: Callable[[Service], None]) -> None:
@@ -239,7 +252,7 @@ def _application(rooms: Rooms, calls: Calls, dialled: Dialled, carrier: Carrier)
     if signatures is None:
         structlog.get_logger().warning("Twilio's signatures are not checked: anybody can place calls here")
     application = web.Application(client_max_size=settings.twilio.max_form_bytes)
-    application.add_routes(HealthDoors(calls, metrics).routes())
+    application.add_routes(HealthDoors(calls, metrics, rooms.store.outbox).routes())
     twilio, limits, doors = settings.twilio, settings.limits, rooms.doors
     application.add_routes(TwilioDoors(twilio, limits, doors, signatures, calls, dialled, metrics).routes())
     application.add_routes(MediaDoor(twilio, limits, doors, signatures, calls, metrics).routes())
@@ -252,7 +265,7 @@ def _mount_api(application: web.Application, rooms: Rooms, calls: Calls, dialled
     settings, store = rooms.settings, rooms.store
     guard = Guard(settings.api, settings.public_url, rooms.metrics)
     history = HistoryDoors(store, calls, dialled, Recordings(settings.record), rooms.live)
-    streams = StreamDoors(rooms.live, history.summaries, settings.live)
+    streams = StreamDoors(rooms.live, history.summaries, settings.live, rooms.metrics)
     handlers = {
         **history.handlers(),
         **ControlDoors(settings, calls, dialled, carrier, store, rooms.doors, rooms.metrics).handlers(),

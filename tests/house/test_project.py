@@ -23,6 +23,14 @@ DISTRIBUTIONS = packages_distributions()
 BROUGHT = {"annotated-types": "pydantic", "pydantic-core": "pydantic", "yarl": "aiohttp", "multidict": "aiohttp"}
 
 
+SHARED = {
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry.exporter": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry": "opentelemetry-api",
+}
+WITH_SDK = Path("tracing", "sdk.py")
+
+
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -45,13 +53,25 @@ def imported(path: Path) -> set[str]:
                 found |= {alias.name for alias in aliases}
             case ast.ImportFrom(module=str(module), level=0):
                 found.add(module)
-    tops = {module.partition(".")[0] for module in found} - sys.stdlib_module_names - {"voicebot"}
-    return {normal(DISTRIBUTIONS.get(top, [top])[0]) for top in tops}
+    foreign = {name for name in found if name.partition(".")[0] not in sys.stdlib_module_names | {"voicebot"}}
+    return {distribution(module) for module in foreign}
+
+
+def distribution(module: str) -> str:
+    """Return what a module comes from; OpenTelemetry's distributions share a top-level name."""
+    if shared := [name for start, name in SHARED.items() if f"{module}.".startswith(f"{start}.")]:
+        return shared[0]
+    top = module.partition(".")[0]
+    return normal(DISTRIBUTIONS.get(top, [top])[0])
 
 
 def in_package(*, local: bool) -> set[str]:
-    files = (ROOT / "voicebot").rglob("*.py")
+    files = (path for path in (ROOT / "voicebot").rglob("*.py") if path != ROOT / "voicebot" / WITH_SDK)
     return set().union(*(imported(path) for path in files if ("local" in path.parts) is local))
+
+
+def test_only_one_module_needs_the_sdk_of_opentelemetry():
+    assert imported(ROOT / "voicebot" / WITH_SDK) - ALLOWED == names(PROJECT["optional-dependencies"]["otel"])
 
 
 def test_every_import_of_the_service_is_declared():

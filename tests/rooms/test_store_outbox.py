@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from voicebot.config import StoreSettings
-from voicebot.store import AttemptRow, CallRow, DeliveryFilter, EndpointStop, EventRow, InvalidCursor, Store
+from voicebot.store import AttemptRow, Backlog, CallRow, DeliveryFilter, EndpointStop, EventRow, InvalidCursor, Store
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
 URL, SECOND = "https://app.example/", "https://copy.example/"
@@ -242,3 +243,23 @@ async def test_an_event_that_is_not_there(store):
     assert await store.outbox.event("evt") is None
     with pytest.raises(InvalidCursor):
         await store.outbox.deliveries(DeliveryFilter(), after="x")
+
+
+async def test_the_backlog_is_counted(store):
+    assert await store.outbox.backlog() == Backlog(pending=0, oldest=None, dead=0, stopped=0)
+    await keep(store, event(1, second=5), event(2, second=3), event(3), event(4, second=9))
+    await keep(store, attempt("CA1/3", 1, "delivered"), attempt("CA1/4", 1, "dead"))
+    await store.stop_endpoint(EndpointStop(url=URL, stopped_at=NOW, why="410"))
+    oldest = NOW + timedelta(seconds=3)
+    assert await store.outbox.backlog() == Backlog(pending=2, oldest=oldest, dead=1, stopped=1)
+
+
+async def test_counting_the_backlog_reads_no_table_from_end_to_end(store):
+    """It is done for whoever asks for the metrics, beside the calls, on a table of millions."""
+    for state in ("pending", "dead"):
+        query = (
+            f"EXPLAIN QUERY PLAN SELECT count(*) FROM (SELECT created_at FROM events WHERE state = '{state}' LIMIT 9)"
+        )
+        plan = " ".join(str(row["detail"]) for row in await store.read(text(query)))
+        assert "ix_events_state" in plan
+        assert "SCAN events" not in plan

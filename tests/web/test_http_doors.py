@@ -347,7 +347,7 @@ async def test_health_and_metrics(house, carrier):
         assert await twilio.get("/readyz") == (200, "ready\n")
         status, text = await twilio.get("/metrics")
         assert status == 200
-        assert "voicebot_calls 0.0" in text
+        assert 'voicebot_calls{direction="inbound",mode="bot"} 0.0' in text
 
 
 async def test_a_redirect_waits_for_the_carrier_to_ask_where_to(house, carrier):

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Literal, assert_never
 
 from pydantic import JsonValue
@@ -29,6 +30,7 @@ from voicebot.call.rooms import Rooms
 from voicebot.call.route import Route
 from voicebot.call.scribe import Scribe
 from voicebot.call.speaker import Speaker
+from voicebot.call.trace import CallTrace
 from voicebot.call.turntaking import TurnTaking
 from voicebot.config import NumberSettings
 from voicebot.core.actions import Action, Configure, HangUp, Listen
@@ -57,7 +59,8 @@ class Call:
         self._mode = options.mode
         self._rooms = rooms
         eyes = Eyes(options.redaction)
-        self._scribe = Scribe(identity, options.mode, eyes, rooms)
+        trace = CallTrace(rooms.tracing, identity, options.mode)
+        self._scribe = Scribe(identity, options.mode, eyes, rooms, trace)
         self._mailbox: asyncio.Queue[CallInput] = asyncio.Queue(rooms.settings.limits.mailbox)
         self._reporter = Reporter(
             identity,
@@ -71,14 +74,16 @@ class Call:
             options.webhook_url or rooms.settings.webhook.url,
             rooms.settings.webhook.secrets,
             self.put,
+            parent=trace.span,
             forgets=eyes.forgets,
         )
         self._group: asyncio.TaskGroup | None = None
+        self._context = copy_context()
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: set[tuple[int, Track]] = set()
         self._ending: str | None = None
         self.route = Route(options, rooms.settings, rooms.doors, self.put, self._open)
-        self._speaker = Speaker(rooms, options.voice, self.put, self._adjust, self.route.leave)
+        self._speaker = Speaker(rooms, options.voice, trace, self.put, self._adjust, self.route.leave)
         self._recording = self.route.leg.recording = rooms.recorder.open(_head(identity, options), _now())
         self._dialogue = Dialogue(
             self._lane,
@@ -148,6 +153,7 @@ class Call:
 
     async def run(self) -> None:
         """Live through the call; returns when everything about it has been told or left to the store."""
+        self._context = copy_context()
         await self._scribe.opened()
         async with asyncio.TaskGroup() as outer:
             # Once every event was tried, nobody has anything to tell this call any more.
@@ -200,6 +206,13 @@ class Call:
         if self._recording:
             self._recording.close(reason, _now())
         self._lane.close()
+        try:
+            await self._last_words()
+        finally:
+            self._scribe.summed_up(self._reporter.counts)
+
+    async def _last_words(self) -> None:
+        """Hear what becomes of the last events."""
         with suppress(asyncio.QueueShutDown):
             while True:
                 match late := await self._mailbox.get():
@@ -302,6 +315,7 @@ class Call:
             await self._end(why)
 
     async def _dialed(self, dialed: Dialed) -> None:
+        self._scribe.transferred(failed=dialed.failed, returned=dialed.returned)
         if dialed.returned:
             await self._dialogue.ask(self._reporter.transfer_failed(dialed.to, dialed.status))
         else:
@@ -336,7 +350,11 @@ class Call:
         if self._group is None:
             raise LocalProtocolError("a leg is opened while the call runs")
         self._tasks = [task for task in self._tasks if not task.done()]
-        self._tasks.extend(self._group.create_task(recognition.run()) for recognition in leg.recognitions)
+        leg.watch(self._rooms.metrics.forward_latency.observe, self._scribe.trace)
+        # A carrier's request may open it: what its tasks log is the call's all the same.
+        self._tasks.extend(
+            self._group.create_task(recognition.run(), context=self._context.copy()) for recognition in leg.recognitions
+        )
         self._listening |= {(leg.number, track) for track in leg.tracks}
         self._speaker.leg, leg.recording = leg, self._recording
         if not leg.attached.is_set():

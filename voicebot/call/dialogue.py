@@ -85,7 +85,7 @@ class Dialogue:
         if self._recording:
             self._recording.event(event.type, event.sequence, _now())
         try:
-            await self._lane.post(event)
+            await self._lane.post(event, self.scribe.trace.parent_of(event.sequence))
         except VoicebotError as error:
             self.scribe.trouble(f"an event is not in the outbox: {error}")
 

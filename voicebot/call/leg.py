@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from voicebot.call.inputs import CallInput, FromTrack
+from voicebot.call.trace import CallTrace
 from voicebot.config import NumberSettings, Settings
 from voicebot.core.audio import BYTES_PER_MS, SpeechDetector, Timeline, duration_ms
 from voicebot.core.echo import EchoGuard
@@ -90,6 +92,11 @@ class Leg:
     def recognitions(self) -> tuple[Recognition, ...]:
         """The recognisers, for their tasks."""
         return tuple(listener.recognition for listener in self._listeners.values())
+
+    def watch(self, forwarded: Callable[[float], None], trace: CallTrace) -> None:
+        """Have somebody see how its recognisers do."""
+        for track, listener in self._listeners.items():
+            listener.recognition.watch(forwarded, partial(trace.session, track))
 
     @property
     def tracks(self) -> tuple[Track, ...]:

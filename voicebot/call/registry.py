@@ -137,7 +137,8 @@ class Calls:
         )
         call = Call(identity, self._options(form), self._rooms)
         self._live[carrier_id] = call
-        self._counted(+1)
+        self._counted(+1, call)
+        self._rooms.metrics.calls_started.labels(call.mode, identity.direction).inc()
         self._group.create_task(self._live_through(call)).add_done_callback(lambda _: self._forget(call))
         return call
 
@@ -150,6 +151,7 @@ class Calls:
         return self._rooms.settings.number(form.get("From" if _dialled(form) else "To", ""))
 
     async def _live_through(self, call: Call) -> None:
+        structlog.contextvars.bind_contextvars(call=call.identity.id)  # in this task, and in those that it begins
         try:
             await call.run()
         except Exception:  # noqa: BLE001 - whatever broke one call's end must not end the others
@@ -161,11 +163,11 @@ class Calls:
         """The call's task is done, perhaps cancelled before its first step."""
         if self._live.get(call.identity.carrier_id) is call:
             del self._live[call.identity.carrier_id]
-        self._counted(-1)
+        self._counted(-1, call)
 
-    def _counted(self, change: int) -> None:
+    def _counted(self, change: int, call: Call) -> None:
         self._count += change
-        self._rooms.metrics.calls.set(self._count)
+        self._rooms.metrics.calls.labels(call.mode, call.identity.direction).inc(change)
         if self._count:
             self._empty.clear()
         else:

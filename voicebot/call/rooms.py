@@ -10,6 +10,7 @@ from voicebot.metrics import Metrics
 from voicebot.pressure import Pressure
 from voicebot.recorder import Recorder
 from voicebot.store import Store
+from voicebot.tracing import Tracing
 from voicebot.tts import Voices
 from voicebot.wire.twiml import Doors
 
@@ -28,3 +29,4 @@ class Rooms:
     metrics: Metrics
     pressure: Pressure
     recorder: Recorder
+    tracing: Tracing

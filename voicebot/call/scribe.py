@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from pydantic import JsonValue
 
+from voicebot.call.accounts import Accounts
 from voicebot.call.eyes import Eyes
 from voicebot.call.inputs import LegClosed
 from voicebot.call.reporter import Counts, Identity
 from voicebot.call.rooms import Rooms
+from voicebot.call.trace import CallTrace
 from voicebot.core.events import NotATurn, StreamStarted, Track, Turn
+from voicebot.core.latency import TurnClock
 from voicebot.core.playback import Spoken
 from voicebot.core.turns import TurnState
 from voicebot.courier import Attempted, ReplyFailed
@@ -37,6 +40,7 @@ from voicebot.live import (
     WebhookAttempt,
 )
 from voicebot.logs import HIDDEN
+from voicebot.metrics import PARTS, REASONS, one_of
 from voicebot.store.rows import AsideRow, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
 from voicebot.wire.webhook_events import turn_data
 
@@ -52,12 +56,19 @@ type _Row = TurnRow | UtteranceRow | LatencyRow | AsideRow | CallEnd
 class Scribe:
     """What it cannot write down is trouble, never the end of the call."""
 
-    def __init__(self, identity: Identity, mode: str, eyes: Eyes, rooms: Rooms) -> None:
+    def __init__(self, identity: Identity, mode: str, eyes: Eyes, rooms: Rooms, trace: CallTrace) -> None:
         self._id, self._identity, self._mode, self._eyes = identity.id, identity, mode, eyes
         self._store, self._live, self._metrics = rooms.store, rooms.live, rooms.metrics
         self._transcripts = rooms.settings.log.transcripts
         self._api_key = rooms.settings.soniox.api_key.get_secret_value()
         self._log = structlog.get_logger().bind(call=identity.id)
+        self.trace, self._accounts = trace, Accounts(trace, self._log)
+        ours = identity.to if identity.direction == "inbound" else identity.from_
+        self._line = ours if ours in rooms.settings.numbers else "default"
+        self._streams = self._dropped_ms = self._disordered = 0
+        self._replied = 0
+        """The newest event whose reply was counted."""
+        self._end: CallEnd | None = None
         self._rows: asyncio.Queue[_Row] = asyncio.Queue(MAX_ROWS)
 
     async def run(self) -> None:
@@ -73,7 +84,7 @@ class Scribe:
         """The call has come in."""
         identity = self._identity
         self._live.publish(CallOpened(self._id, identity.from_, identity.to, identity.direction, self._mode))
-        self._log.info("call.opened", mode=self._mode)
+        self._log.debug("call.opened", mode=self._mode)
         row = CallRow(
             id=self._id,
             from_number=identity.from_,
@@ -87,14 +98,17 @@ class Scribe:
 
     def stream_opened(self, started: StreamStarted) -> None:
         """Media flows."""
+        self._streams += 1
         self._live.publish(StreamOpened(self._id, started.stream_id))
-        self._log.info("call.stream_opened", stream=started.stream_id)
+        self._log.debug("call.stream_opened", stream=started.stream_id)
 
     def stream_closed(self, closed: LegClosed) -> None:
         """Media flows no more."""
+        self._dropped_ms += closed.dropped_ms
+        self._disordered += closed.disordered
         self._metrics.audio_dropped.inc(closed.dropped_ms)
         self._metrics.frames_out_of_order.inc(closed.disordered)
-        self._log.info(
+        self._log.debug(
             "call.stream_closed",
             reason=closed.stopped.reason,
             dropped_ms=closed.dropped_ms,
@@ -107,7 +121,16 @@ class Scribe:
 
     def digit(self) -> None:
         """The caller pressed a key."""
+        self._metrics.digits.inc()
         self._live.publish(DigitPressed(self._id))
+
+    def no_input(self) -> None:
+        """Nobody has said anything."""
+        self._metrics.no_inputs.inc()
+
+    def transferred(self, *, failed: bool, returned: bool) -> None:
+        """A transfer has come to its end."""
+        self._metrics.transfers.labels("returned" if returned else "failed" if failed else "done").inc()
 
     def partial(self, track: Track, state: TurnState) -> None:
         """The words of the open utterance changed."""
@@ -115,12 +138,15 @@ class Scribe:
             settled, tentative = ("".join(t.text for t in tokens) for tokens in (state.settled, state.tentative))
             self._live.publish(Partial(self._id, track, *self._eyes.live.partial(settled, tentative)))
 
+    def told(self, track: Track, turn: Turn, revision: int, sequence: int, clock: TurnClock) -> None:
+        """The application is about to be told of a turn, by event `sequence`; its account is open."""
+        text = self._eyes.log.text(turn.text) if self._transcripts else None
+        self._accounts.told(track, turn, revision, sequence, clock, text)
+
     def turn(self, track: Track, turn: Turn, revision: int, origin: datetime) -> None:
         """A turn is complete; `origin` is the instant of the first audio of its stream."""
         self._metrics.turns.labels(turn.reason).inc()
         self._live.publish(TurnEnded(self._id, track, self._eyes.live.turn(turn)))
-        text = {"text": self._eyes.log.text(turn.text)} if self._transcripts else {}
-        self._log.info("turn.completed", turn=turn.number, track=track, reason=turn.reason, **text)
         data = turn_data(self._eyes.store.turn(turn), origin)
         row = TurnRow(
             call_id=self._id,
@@ -138,8 +164,9 @@ class Scribe:
         )
         self._keep(row)
 
-    def offered(self, turn: Turn, revision: int) -> None:
+    def offered(self, track: Track, turn: Turn, revision: int, sequence: int, clock: TurnClock) -> None:
         """A turn is told before its end is sure."""
+        self._accounts.offered(track, turn, sequence, clock)
         self._metrics.provisional_turns.labels("offered").inc()
         self._live.publish(TurnOffered(self._id, self._eyes.live.turn(turn), revision))
 
@@ -150,8 +177,9 @@ class Scribe:
     def taken_back(self, number: int, revision: int) -> None:
         """The caller went on after a provisional turn."""
         self._metrics.provisional_turns.labels("retracted").inc()
+        self._accounts.retracted(number)
         self._live.publish(TurnTakenBack(self._id, number, revision))
-        self._log.info("turn.retracted", turn=number, revision=revision)
+        self._log.debug("turn.retracted", turn=number, revision=revision)
 
     def overheard(self, aside: NotATurn) -> None:
         """Words that are no turn."""
@@ -165,15 +193,17 @@ class Scribe:
     def resumed(self) -> None:
         """A barge-in came to nothing."""
         self._metrics.false_barge_ins.inc()
+        self._accounts.barged_in(None)
         self._live.publish(BotResumed(self._id))
-        self._log.info("call.bot_resumed")
+        self._log.debug("call.bot_resumed")
 
     def latency(self, turn: int, parts: Mapping[str, int]) -> None:
         """The bot answers a turn; this is where the time went."""
         for part, ms in parts.items():
-            self._metrics.turn_latency.labels(part).observe(ms / 1_000)
+            self._metrics.turn_latency.labels(one_of(PARTS, part.removesuffix("_ms"))).observe(ms / 1_000)
         self._live.publish(Latency(self._id, turn, dict(parts)))
-        self._log.info("turn.answered", turn=turn, **parts)
+        if "audio_heard_ms" in parts:
+            self._accounts.heard(turn)
         self._keep(LatencyRow(call_id=self._id, number=turn, latency=dict(parts)))
 
     def bot_says(self, utterance: int, text: str) -> None:
@@ -197,10 +227,12 @@ class Scribe:
 
     def barge_in(self, cause: str) -> None:
         """The caller stops the bot."""
+        self._accounts.barged_in(cause)
         self._metrics.barge_ins.labels(cause).inc()
 
     def attempt(self, attempt: Attempted) -> None:
         """The application was asked or told."""
+        self._accounts.attempted(attempt)
         self._live.publish(
             WebhookAttempt(
                 call=self._id,
@@ -215,12 +247,19 @@ class Scribe:
 
     def reply(self, sequence: int, actions: tuple[str, ...], dropped: str | None) -> None:
         """The application answered."""
+        self._accounts.replied(sequence, actions, dropped)
+        if sequence > self._replied:
+            self._replied = sequence
+            self._metrics.replies.labels("not_performed" if dropped else "performed" if actions else "empty").inc()
+        for action in () if dropped else actions:
+            self._metrics.actions.labels(action).inc()
         self._live.publish(ReplyTaken(self._id, sequence, actions, dropped))
         if dropped:
-            self._log.info("reply.not_performed", sequence=sequence, why=dropped, actions=actions)
+            self._log.debug("reply.not_performed", sequence=sequence, why=dropped, actions=actions)
 
     def reply_missing(self, failed: ReplyFailed) -> None:
         """The application did not answer, or not in a way that can be used."""
+        self._accounts.failed(failed)
         self._metrics.replies_failed.labels(failed.reason).inc()
         self._live.publish(ReplyMissing(self._id, failed.sequence, failed.reason, failed.detail))
 
@@ -245,21 +284,46 @@ class Scribe:
         self._log.exception("call.failed")
 
     def closed(self, reason: str, duration_ms: int, counts: Counts, state: JsonValue) -> None:
-        """The call is over: its one canonical line."""
-        end = CallEnd(id=self._id, ended_at=datetime.now(UTC), reason=reason, duration_ms=duration_ms, state=state)
+        """The call is over; what is still to be told is on its way to the application."""
+        end = self._end = CallEnd(
+            id=self._id, ended_at=datetime.now(UTC), reason=reason, duration_ms=duration_ms, state=state
+        )
         self._keep(end)
         self._rows.shutdown()
-        self._metrics.calls_ended.labels(reason).inc()
+        self._metrics.calls_ended.labels(one_of(REASONS, reason)).inc()
+        self._metrics.call_duration.observe(duration_ms / 1_000)
         closed: LiveEvent = CallClosed(self._id, reason, duration_ms, counts.turns)
         self._live.publish(closed)
-        self._log.info(
-            "call.ended",
-            reason=reason,
-            duration_ms=duration_ms,
-            turns=counts.turns,
-            utterances=counts.utterances,
-            interruptions=counts.interruptions,
-        )
+
+    def summed_up(self, counts: Counts) -> None:
+        """Nothing more is heard of the call: its one canonical line, and its span."""
+        self._accounts.close()
+        if self._end is None:
+            return
+        about = {
+            "direction": self._identity.direction,
+            "mode": self._mode,
+            "line": self._line,
+            "reason": self._end.reason,
+            "duration_ms": self._end.duration_ms,
+            "streams": self._streams,
+            "turns": counts.turns,
+            "retracted": counts.retracted,
+            "utterances": counts.utterances,
+            "interruptions": counts.interruptions,
+            "resumptions": counts.resumptions,
+            "no_inputs": counts.no_inputs,
+            "refused_replies": counts.refused_replies,
+            "missed_replies": counts.missed_replies,
+            "attempts": self._accounts.attempts,
+            "failed_attempts": self._accounts.failed_attempts,
+            "dropped_ms": self._dropped_ms,
+            "disordered": self._disordered,
+            "answered": len(counts.answered_ms),
+            "answered_max_ms": max(counts.answered_ms, default=None),
+        }
+        self._log.info("call.ended", **about)
+        self.trace.over(self._end.reason, about)
 
     def _keep(self, row: _Row) -> None:
         try:

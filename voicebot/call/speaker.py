@@ -9,6 +9,7 @@ from voicebot.call.inputs import BotBegan, CallInput, Leaving, NotSpoken, Perfor
 from voicebot.call.leg import Leg
 from voicebot.call.rooms import Rooms
 from voicebot.call.script import Script
+from voicebot.call.trace import CallTrace
 from voicebot.core.actions import Action, Configure, HangUp, Listen, Pause, Play, Redirect, Say, SendDigits, Transfer
 from voicebot.core.audio import BYTES_PER_MS, duration_ms, silence
 from voicebot.core.playback import Playback, Spoken
@@ -32,6 +33,7 @@ class Speaker:
         self,
         rooms: Rooms,
         voice: VoiceOptions,
+        trace: CallTrace,
         deliver: Callable[[CallInput], Awaitable[None]],
         adjust: Callable[[Listen | Configure], None],
         leave: Callable[[Leaving], Awaitable[None]],
@@ -41,6 +43,7 @@ class Speaker:
         self.leg: Leg | None = None
         self._voices, self._clips, self._settings = rooms.voices, rooms.clips, rooms.settings
         self._deliver, self._adjust, self._leave = deliver, adjust, leave
+        self._trace = trace
         self._queue: deque[Script] = deque()
         self._bell = asyncio.Event()
         self._script: Script | None = None
@@ -180,15 +183,17 @@ class Speaker:
         """Speak; a text that goes on is spoken while its next pieces are being written."""
         changes = {"language": say.language, "voice": say.voice, "speed": say.speed}
         voice = self.voice.model_copy(update={key: value for key, value in changes.items() if value is not None})
-        async with self._voices.speak(voice) as stream:
-            error = await self._write(stream, say)
-            await script.released.wait()
-            number = self._begin(say, say.text, interruptible=say.interruptible)
-            async with asyncio.TaskGroup() as group:
-                writing = group.create_task(self._write_on(number, say, stream, script))
-                error = error or await self._sound(number, stream)
-                if error:
-                    writing.cancel()
+        with self._trace.speech(script.sequence, voice) as speech:
+            async with self._voices.speak(voice) as stream:
+                error = await self._write(stream, say)
+                await script.released.wait()
+                number = self._begin(say, say.text, interruptible=say.interruptible)
+                async with asyncio.TaskGroup() as group:
+                    writing = group.create_task(self._write_on(number, say, stream, script))
+                    error = error or await self._sound(number, stream)
+                    if error:
+                        writing.cancel()
+                speech.over(self.playback.text_of(number), stream.first_audio_at, error)
         if error:
             await self._deliver(NotSpoken(error))
         await self._mark(self.playback.fail(number) if error else self.playback.complete(number))

@@ -120,6 +120,7 @@ class TurnTaking:
                     self._scribe.resumed()
                     self._speaker.resume()
             case NoInput(count=count):
+                self._scribe.no_input()
                 await self._dialogue.ask(self._reporter.no_input(count))
             case _:
                 assert_never(effect)
@@ -138,6 +139,9 @@ class TurnTaking:
         turn, leg = completed.turn, self._route.leg
         if self._mode == "transcribe":
             final = self._reporter.transcript_final(turn, track, leg.origin)
+            clock = self._clock(track, turn)
+            clock.decided = _now()
+            self._scribe.told(track, turn, completed.revision, final.sequence, clock)
             await self._dialogue.post(final)
             self._scribe.turn(track, turn, completed.revision, leg.origin)
             return
@@ -149,6 +153,7 @@ class TurnTaking:
         if held:
             self._reporter.confirmed(turn)
             self._scribe.confirmed()
+            self._scribe.told(track, turn, completed.revision, held.sequence, clock)
             self._dialogue.began(turn.number, clock, held.sequence)
             self._dialogue.release(held)
             self._floor = False
@@ -156,6 +161,7 @@ class TurnTaking:
             return
         event = self._reporter.turn_completed(turn, completed.revision, leg.origin, self._dialogue.latency)
         self._dialogue.began(turn.number, clock, event.sequence)
+        self._scribe.told(track, turn, completed.revision, event.sequence, clock)
         await self._dialogue.ask(event)
         self._scribe.turn(track, turn, completed.revision, leg.origin)
 
@@ -164,8 +170,9 @@ class TurnTaking:
             return  # nobody could use the head start
         turn, revision = offered.turn, offered.revision
         event = self._reporter.turn_provisional(turn, revision, self._route.leg.origin, self._dialogue.latency)
-        self._scribe.offered(turn, revision)
-        await self._dialogue.offer(event, self._clock(track, turn))
+        clock = self._clock(track, turn)
+        self._scribe.offered(track, turn, revision, event.sequence, clock)
+        await self._dialogue.offer(event, clock)
 
     async def _turn_taken_back(self, retracted: TurnRetracted) -> None:
         if self._mode == "transcribe":

@@ -12,6 +12,7 @@ from yarl import URL
 from voicebot.clips.audio import to_telephone
 from voicebot.config import PlaySettings
 from voicebot.errors import LocalProtocolError, PeerError, PeerProtocolError, PeerRefused, PeerUnavailable
+from voicebot.metrics import Metrics
 from voicebot.outside import AddressRefused, check_url, guarded_connector
 
 PEER = "audio"
@@ -23,8 +24,9 @@ LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 class Clips:
     """A context manager: the connections live as long as it does."""
 
-    def __init__(self, settings: PlaySettings) -> None:
+    def __init__(self, settings: PlaySettings, metrics: Metrics | None = None) -> None:
         self._settings = settings
+        self._fetches = (metrics or Metrics()).play_fetches
         self._session: aiohttp.ClientSession | None = None
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._flights: dict[str, asyncio.Future[bytes]] = {}
@@ -57,6 +59,7 @@ class Clips:
         while True:
             if url in self._cache:
                 self._cache.move_to_end(url)
+                self._fetches.labels("cached").inc()
                 return self._cache[url]
             flight = self._flights.get(url)
             if flight is None:
@@ -70,10 +73,12 @@ class Clips:
         try:
             audio = await self._load(url)
         except PeerError as error:
+            self._fetches.labels(_outcome(error)).inc()
             flight.set_exception(error)
             flight.exception()  # seen, even if nobody waits for it
             raise
         else:
+            self._fetches.labels("fetched").inc()
             flight.set_result(audio)
             return audio
         finally:
@@ -143,6 +148,12 @@ class Clips:
         self._cache[url] = audio
         while len(self._cache) > self._settings.cache_entries:
             self._cache.popitem(last=False)
+
+
+def _outcome(error: PeerError) -> str:
+    if isinstance(error, PeerRefused):
+        return "refused"
+    return "unavailable" if isinstance(error, PeerUnavailable) else "unusable"
 
 
 def _may_be_kept(response: aiohttp.ClientResponse) -> bool:

@@ -14,6 +14,7 @@ from voicebot.config.sections import (
     Section,
     SonioxSettings,
     StoreSettings,
+    TracingSettings,
     TwilioSettings,
     WebhookSettings,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Settings",
     "SonioxSettings",
     "StoreSettings",
+    "TracingSettings",
     "TwilioSettings",
     "WebhookSettings",
     "load",

@@ -299,6 +299,13 @@ class LogSettings(Section):
     """Write what is said into the log."""
 
 
+class TracingSettings(Section):
+    """OpenTelemetry spans; where they go is set by the standard variables `OTEL_EXPORTER_OTLP_ENDPOINT` and the like."""
+
+    enabled: bool = False
+    """Send spans; wants the extra `otel`. An SDK that `opentelemetry-instrument` has set up is used without this."""
+
+
 class RecordSettings(Section):
     """Recordings for `voicebot replay`; they hold what was said, in sound and in text."""
 

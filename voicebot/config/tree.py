@@ -17,6 +17,7 @@ from voicebot.config.sections import (
     Section,
     SonioxSettings,
     StoreSettings,
+    TracingSettings,
     TwilioSettings,
     WebhookSettings,
     WebUrl,
@@ -90,6 +91,7 @@ class Settings(Section):
     live: LiveSettings = LiveSettings()
     log: LogSettings = LogSettings()
     record: RecordSettings = RecordSettings()
+    tracing: TracingSettings = TracingSettings()
     default: NumberSettings = NumberSettings()
     """How a call is handled unless its number says otherwise."""
     numbers: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - pydantic copies it

@@ -8,17 +8,20 @@ from importlib.metadata import version
 from random import Random, SystemRandom
 
 import aiohttp
+from opentelemetry.trace import Span
 from pydantic import SecretStr
 
 from voicebot.config import WebhookSettings
 from voicebot.courier.endpoints import Endpoints
 from voicebot.courier.lane import Lane
 from voicebot.courier.outcomes import OnOutcome
-from voicebot.courier.poster import Clock, Poster, trace_of
+from voicebot.courier.poster import Clock, Poster, Purpose
 from voicebot.courier.redelivery import Redeliverer
 from voicebot.courier.shared import Shared
 from voicebot.courier.ways import Ways
+from voicebot.metrics import Metrics
 from voicebot.store import DueEvent, Store
+from voicebot.tracing import Tracing
 
 KEEPALIVE_S = 4.0
 """An idle connection is closed after so long; usual servers close theirs after 5 s, and a POST must not meet that."""
@@ -53,6 +56,8 @@ class Courier:
         *,
         now: Clock = utc_now,
         chance: Random | None = None,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._session = session
         self._shared = Shared(
@@ -63,6 +68,8 @@ class Courier:
             now=now,
             chance=chance or SystemRandom(),
             kept=self._on_kept,
+            metrics=metrics or Metrics(),
+            tracing=tracing or Tracing(),
         )
         self._later = Redeliverer(self._shared, partial(self._poster_of, settings.secrets), copies=False)
         copy_secrets = settings.copy_secrets or settings.secrets
@@ -77,15 +84,15 @@ class Courier:
         secrets: Sequence[SecretStr],
         on_outcome: OnOutcome,
         *,
-        trace_id: str | None = None,
+        parent: Span | None = None,
         forgets: bool = False,
     ) -> Lane:
         """Return the lane of a call; an empty `url` keeps events and delivers none.
 
         With `forgets` the store keeps what an event says only until it is delivered.
-        `trace_id` is the W3C trace (32 hexadecimal digits) that the requests belong to, instead of the call's own.
+        `parent` is the span of the call, if it lives here.
         """
-        poster = self._poster(url, secrets, trace_id or trace_of(call_id))
+        poster = self._poster(url, secrets, parent or self._shared.tracing.call_of(call_id))
         return Lane(call_id, self._shared, poster, on_outcome, forgets=forgets)
 
     async def run(self) -> None:
@@ -111,15 +118,19 @@ class Courier:
             self._copies.wake()
 
     def _poster_of(self, secrets: Sequence[SecretStr], due: DueEvent) -> Poster:
-        return self._poster(due.url, secrets, trace_of(due.call_id))
+        purpose: Purpose = "copy" if due.is_copy else "later"
+        return self._poster(due.url, secrets, self._shared.tracing.call_of(due.call_id), purpose)
 
-    def _poster(self, url: str, secrets: Sequence[SecretStr], trace_id: str) -> Poster:
+    def _poster(self, url: str, secrets: Sequence[SecretStr], parent: Span, purpose: Purpose | None = None) -> Poster:
         return Poster(
             session=self._session,
             url=url,
             secrets=tuple(secret.get_secret_value() for secret in secrets),
-            trace_id=trace_id,
+            parent=parent,
+            purpose=purpose,
             max_reply_bytes=self._shared.settings.max_reply_bytes,
             now=self._shared.now,
             chance=self._shared.chance,
+            metrics=self._shared.metrics,
+            tracing=self._shared.tracing,
         )

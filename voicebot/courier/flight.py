@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
+from opentelemetry.trace import Span
+
 from voicebot.wire.webhook import WANTS_REPLY
 
 type Ending = Literal["cancelled", "withdrawn", "superseded", "stopped"]
@@ -35,6 +37,8 @@ class Item:
     event_type: str
     body: bytes
     queued_at: float
+    parent: Span | None = None
+    """The span that its requests belong to, where it is not the call's own."""
 
     @property
     def live(self) -> bool:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import datetime
 
 import structlog
+from opentelemetry.trace import Span
 
 from voicebot.courier.flight import PATIENCE_S, Flight, Item, now
 from voicebot.courier.ledger import Ledger
@@ -40,7 +41,7 @@ class Lane:
         self._poster = poster
         self._ledger = Ledger(shared.store)
         self._way = shared.ways.of(call_id)
-        self._report = Report(on_outcome, self._ledger)
+        self._report = Report(on_outcome, self._ledger, shared.metrics)
         self._sender = Sender(shared.settings, poster, self._report, shared.endpoints)
         self._waiting: list[Item] = []
         self._withdrawn: set[int] = set()
@@ -48,8 +49,11 @@ class Lane:
         self._closed = False
         self._flight: Flight | None = None
 
-    async def post(self, event: Event) -> None:
-        """Commit `event` to the store and queue it; a store out of order is logged and does not hold it up."""
+    async def post(self, event: Event, parent: Span | None = None) -> None:
+        """Commit `event` to the store and queue it; a store out of order is logged and does not hold it up.
+
+        Its requests belong to the span `parent`, or to the call's.
+        """
         if self._closed:
             raise LocalProtocolError(f"{event.type} after the end of the call's events")
         item = Item(
@@ -59,6 +63,7 @@ class Lane:
             event_type=event.type,
             body=encode(event),
             queued_at=now(),
+            parent=parent,
         )
         with ExitStack() as undo:
             self._way.claim()

@@ -4,29 +4,27 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
+from http import HTTPStatus
 from random import Random
+from typing import Literal
 
 import aiohttp
 from aiohttp import hdrs
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from yarl import URL
 
 from voicebot.core.delivery import Answer, retry_after
-from voicebot.courier.flight import Flight
+from voicebot.courier.flight import Flight, Item
+from voicebot.metrics import Metrics, answer
+from voicebot.tracing import Attributes, Tracing, traceparent
 from voicebot.wire.webhook import sign
 
 MAX_ERROR = 300
 """Most characters of a transport error that are kept."""
 PLAIN = "identity"
-SPAN_BYTES = 8
-"""W3C Trace Context: a span's id has 8 bytes, a trace's 16."""
-TRACE_BYTES = 16
 
-
-def trace_of(call_id: str) -> str:
-    """Return the W3C trace (32 hexadecimal digits) of a call, the same over restarts."""
-    return sha256(call_id.encode()).digest()[:TRACE_BYTES].hex()
-
-
+type Purpose = Literal["ask", "inform", "later", "copy"]
+"""What a request is for: a reply, news, news that could not be delivered at once, the second endpoint."""
 type Clock = Callable[[], datetime]
 
 
@@ -79,24 +77,37 @@ class _Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poster:
-    """Knows one endpoint: where it is, what signs, which trace it belongs to."""
+    """Knows one endpoint: where it is, what signs, and below which span a request of no other span belongs."""
 
     session: aiohttp.ClientSession
     url: str
     secrets: tuple[str, ...] = field(repr=False)
-    trace_id: str
+    parent: Span
+    purpose: Purpose | None = None
+    """None: as the event says."""
     max_reply_bytes: int
     now: Clock
     chance: Random
+    metrics: Metrics
+    tracing: Tracing
 
-    async def post(self, flight: Flight, hear: Hear | None = None) -> Exchange:
-        """Send the event once and return how it went; the flight's limits end the attempt.
+    async def post(self, flight: Flight, hear: Hear | None = None, *, number: int = 1) -> Exchange:
+        """Send the event once, for the `number`th time, and return how it went; the flight's limits end the attempt.
 
         An attempt that failed has an error and no status, unless a streamed reply had begun: then it has both.
         """
+        exchange = None
+        span = self._span(flight.item, number)
+        try:
+            exchange = await self._post(flight, hear, span)
+            return exchange
+        finally:
+            self._account(flight.item, span, exchange)
+
+    async def _post(self, flight: Flight, hear: Hear | None, span: Span) -> Exchange:
         loop = asyncio.get_running_loop()
         began_at, sent_at = self.now(), loop.time()
-        headers = self._headers(flight.item.event_id, began_at, flight.item.body)
+        headers = self._headers(flight.item, began_at) | {"traceparent": traceparent(span)}
         heard = _Heard(sent_at)
         error = ""
         try:
@@ -136,15 +147,47 @@ class Poster:
             retry_after_s=retry_after(response.headers.get(hdrs.RETRY_AFTER), self.now()),
         )
 
-    def _headers(self, event_id: str, now: datetime, body: bytes) -> dict[str, str]:
-        span = self.chance.randbytes(SPAN_BYTES).hex()
+    def _span(self, item: Item, number: int) -> Span:
+        """Begin the span of an attempt (OpenTelemetry semantic conventions, HTTP client spans); of the call it holds no word."""
+        parent = item.parent or self.parent
+        if not self.tracing.on:
+            return self.tracing.child(parent, "POST", SpanKind.CLIENT, None)
+        url = URL(self.url)
+        attributes: Attributes = {
+            "http.request.method": "POST",
+            "http.request.resend_count": number - 1,
+            "url.full": str(url.with_user(None).with_query(None).with_fragment(None)),
+            "server.address": url.host or "",
+            "server.port": url.port or 0,
+            "voicebot.event_id": item.event_id,
+            "voicebot.event_type": item.event_type,
+            "voicebot.sequence": item.sequence,
+            "voicebot.attempt": number,
+        }
+        return self.tracing.child(parent, f"POST {item.event_type}", SpanKind.CLIENT, None, attributes)
+
+    def _account(self, item: Item, span: Span, exchange: Exchange | None) -> None:
+        """Count an attempt and end its span; None stands for one that was cancelled with its call."""
+        if exchange is not None:
+            status, error = exchange.answer.status, exchange.answer.error
+            purpose = self.purpose or ("ask" if item.live else "inform")
+            outcome = answer(status, error)
+            self.metrics.webhook_attempts.labels(purpose, outcome).inc()
+            self.metrics.webhook_attempt.labels(purpose).observe(exchange.done_at - exchange.sent_at)
+            if status is not None:
+                span.set_attribute("http.response.status_code", status)
+            if error or status is None or status >= HTTPStatus.BAD_REQUEST:
+                span.set_attribute("error.type", outcome if status is None or error else str(status))
+                span.set_status(StatusCode.ERROR)
+        span.end()
+
+    def _headers(self, item: Item, now: datetime) -> dict[str, str]:
         return {
             hdrs.CONTENT_TYPE: "application/json",
             hdrs.ACCEPT: "application/json, text/plain, application/x-ndjson, text/event-stream",
             # A compressed reply could unpack to any size.
             hdrs.ACCEPT_ENCODING: PLAIN,
-            "traceparent": f"00-{self.trace_id}-{span}-01",
-            **sign(self.secrets, event_id, now, body),
+            **sign(self.secrets, item.event_id, now, item.body),
         }
 
 

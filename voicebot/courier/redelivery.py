@@ -53,7 +53,7 @@ class Redeliverer:
         self._endpoints, self._clock, self._chance = shared.endpoints, shared.now, shared.chance
         # The second endpoint has an order of its own, which no lane has a part in.
         self._ways = Ways() if copies else shared.ways
-        self._poster, self._copies = poster, copies
+        self._poster, self._copies, self._metrics = poster, copies, shared.metrics
         self._ledger = Ledger(shared.store)
         self._slots = asyncio.Semaphore(shared.settings.background_requests)
         self._busy: set[str] = set()
@@ -137,7 +137,7 @@ class Redeliverer:
             if tries is None or flight.ended:
                 return False
             flight.limit(now() + self._settings.background_timeout_s)
-            exchange = await self._poster(due).post(flight, _skim)
+            exchange = await self._poster(due).post(flight, _skim, number=tries.number + 1)
         finally:
             self._flights.discard(flight)
             way.give_back()
@@ -166,6 +166,8 @@ class Redeliverer:
     async def _settle(self, due: DueEvent, flight: Flight, tries: _Tries, exchange: Exchange) -> None:
         after = self._after(due, flight, tries, exchange)
         number = tries.number + 1
+        if after.state == "dead":
+            self._metrics.webhooks_dead.inc()
         log.info(
             "webhook.attempt",
             call=due.call_id,

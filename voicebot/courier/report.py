@@ -21,6 +21,7 @@ from voicebot.courier.outcomes import (
     Undelivered,
 )
 from voicebot.courier.poster import Exchange, Head
+from voicebot.metrics import Metrics
 from voicebot.store import AttemptRow, EndpointStop, EventState
 from voicebot.wire.webhook_reply import Reply, Unset
 
@@ -46,8 +47,9 @@ MAX_LEFT = 100
 class Report:
     """The three readers of one lane's fortunes."""
 
-    def __init__(self, tell: OnOutcome, ledger: Ledger) -> None:
+    def __init__(self, tell: OnOutcome, ledger: Ledger, metrics: Metrics) -> None:
         self._tell = tell
+        self._metrics = metrics
         self._ledger = ledger
         self._left: dict[int, Item] = {}
         """Provisional turns that are still to be delivered, although the call waits for them no more."""
@@ -136,7 +138,9 @@ class Report:
         status, error = exchange.answer.status, after.why
         if after.state != "pending":
             self._left.pop(item.sequence, None)
-        log.info(
+        if after.state == "dead":
+            self._metrics.webhooks_dead.inc()
+        (log.info if error else log.debug)(
             "webhook.attempt",
             call=item.call_id,
             event_id=item.event_id,

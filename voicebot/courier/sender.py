@@ -49,7 +49,7 @@ class Sender:
             number += 1
             flight.limit(now() + self._settings.attempt_timeout_s)
             intake = Intake(flight, self._report, self._settings)
-            attempt = group.create_task(self._poster.post(flight, intake.hear))
+            attempt = group.create_task(self._poster.post(flight, intake.hear, number=number))
             waited: set[asyncio.Future[Exchange] | asyncio.Future[None]] = {attempt, flight.begun}
             left = began + policy.deadline_s - now()
             await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)

@@ -8,7 +8,9 @@ from voicebot.config import WebhookSettings
 from voicebot.courier.endpoints import Endpoints
 from voicebot.courier.poster import Clock
 from voicebot.courier.ways import Ways
+from voicebot.metrics import Metrics
 from voicebot.store import Store
+from voicebot.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +24,5 @@ class Shared:
     now: Clock
     chance: Random
     kept: Callable[[], None]
+    metrics: Metrics
+    tracing: Tracing

@@ -5,6 +5,7 @@ from voicebot.store.outbox import Outbox
 from voicebot.store.records import (
     AsideRecord,
     AttemptRecord,
+    Backlog,
     CallFilter,
     CallRecord,
     CallSummary,
@@ -43,6 +44,7 @@ __all__ = [
     "AsideRow",
     "AttemptRecord",
     "AttemptRow",
+    "Backlog",
     "CallDeletion",
     "CallEnd",
     "CallFilter",

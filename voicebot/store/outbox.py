@@ -27,6 +27,7 @@ from voicebot.store.history import LIMIT
 from voicebot.store.reader import Reader
 from voicebot.store.records import (
     AttemptRecord,
+    Backlog,
     CopyRecord,
     DeliveryFilter,
     DueEvent,
@@ -39,6 +40,9 @@ from voicebot.store.schema import Instant, deliveries, endpoints, events
 
 DUE = 100
 """Events that are handed out at a time, unless somebody wants more or fewer."""
+
+MOST_COUNTED = 10_000
+"""Events of a state that are counted for the metrics."""
 
 _SUMMARY = tuple(events.c[field.name] for field in fields(EventSummary))
 _PLACE = (events.c.created_at, events.c.sequence, events.c.id)
@@ -103,6 +107,18 @@ class Outbox:
         state = _state(copies=copies)
         query = select(func.min(state.c.next_attempt_at)).where(state.c.state == "pending")
         return await self._reader.together(lambda connection: connection.execute(query).scalar_one())
+
+    async def backlog(self) -> Backlog:
+        """Return how much waits and how much is dead, by the index over states; from MOST_COUNTED on it is not counted."""
+        waiting = select(events.c.created_at).where(events.c.state == "pending").limit(MOST_COUNTED).subquery()
+        dead = select(events.c.id).where(events.c.state == "dead").limit(MOST_COUNTED).subquery()
+        query = select(
+            select(func.count()).select_from(waiting).scalar_subquery().label("pending"),
+            select(func.min(waiting.c.created_at)).scalar_subquery().label("oldest"),
+            select(func.count()).select_from(dead).scalar_subquery().label("dead"),
+            select(func.count()).select_from(endpoints).scalar_subquery().label("stopped"),
+        )
+        return Backlog(**(await self._reader.rows(query))[0])
 
     async def stopped(self) -> Sequence[StoppedEndpoint]:
         """Return the endpoints that want no events any more, by URL."""

@@ -227,6 +227,16 @@ class DueEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How the outbox stands: events that wait, since when the oldest does, dead letters, stopped endpoints."""
+
+    pending: int
+    oldest: datetime | None
+    dead: int
+    stopped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedEndpoint:
     """An endpoint that wants no events any more (410)."""
 

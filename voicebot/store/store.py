@@ -1,6 +1,7 @@
 """The room that writes calls, turns and events, many at a time in one commit, and reads them back."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from voicebot.config import StoreSettings
 from voicebot.errors import PeerUnavailable, VoicebotError
+from voicebot.metrics import Metrics
 from voicebot.store import schema
 from voicebot.store.database import PEER, migrate, open_engine, translated
 from voicebot.store.history import History
@@ -56,8 +58,9 @@ class Store:
     LocalProtocolError when the database refuses this very row; other rows of the same commit are not touched by that.
     """
 
-    def __init__(self, engine: Engine, settings: StoreSettings) -> None:
+    def __init__(self, engine: Engine, settings: StoreSettings, metrics: Metrics | None = None) -> None:
         self._engine = engine
+        self._metrics = metrics or Metrics()
         self._most_rows = settings.group_commit_rows
         self._waiting: asyncio.Queue[_Write] = asyncio.Queue(settings.max_pending)
         self._hurry = asyncio.Event()
@@ -74,12 +77,12 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: StoreSettings) -> AsyncIterator[Self]:
+    async def open(cls, settings: StoreSettings, metrics: Metrics | None = None) -> AsyncIterator[Self]:
         """Open the database, bring its schema up to date, and close it at the end.
 
         Raises ConfigurationError for a URL that cannot be used, PeerUnavailable for a database that cannot.
         """
-        store = cls(open_engine(settings.url), settings)
+        store = cls(open_engine(settings.url), settings, metrics)
         try:
             await _in_thread(store._writer, partial(migrate, store._engine))
             yield store
@@ -99,6 +102,7 @@ class Store:
                 faults = await _in_thread(self._writer, partial(self._commit, [write.row for write in batch]))
                 self._committing_since = None
                 self._note(faults)
+                self._metrics.store_failed.inc(len(faults) - faults.count(None))
                 for write, fault in zip(batch, faults, strict=True):
                     _settle(write, fault)
         finally:
@@ -129,6 +133,11 @@ class Store:
         self._hurry.set()
         if self._running:
             await self._drained.wait()
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for their commit."""
+        return self._waiting.qsize()
 
     async def put_call(self, row: CallRow) -> None:
         """Keep a call that begins; everything else of the call refers to it."""
@@ -262,7 +271,9 @@ class Store:
 
     def _commit(self, rows: Sequence[Row]) -> Sequence[VoicebotError | None]:
         """Write all rows in one transaction; when one is refused, each in its own, so that it fails alone."""
+        began = time.perf_counter()
         fault = self._transaction(rows)
+        self._metrics.store_commit.observe(time.perf_counter() - began)
         if fault is None or isinstance(fault, PeerUnavailable) or len(rows) == 1:
             return [fault] * len(rows)
         return [self._transaction([row]) for row in rows]

@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import structlog
 
@@ -19,6 +20,9 @@ from voicebot.wire.soniox_upstream import AudioFormat
 MAX_RETRY_WAIT_S = 10
 """Waits between attempts double up to this."""
 TELEPHONE = AudioFormat()
+
+type OnEnd = Callable[[str | None], None]
+"""Takes the kind of a loss, None for a session that has ended as it should."""
 
 log = structlog.get_logger()
 
@@ -45,10 +49,18 @@ class Recognition:
         self._undelivered: deque[SttEvent] = deque()
         self._deadline: asyncio.Timeout | None = None
         self._over = False
+        self._within: Callable[[], AbstractContextManager[OnEnd]] = _unwatched
         self.connected_ms = 0
         self.complete = True
 
     # --- what the call does
+
+    def watch(self, forwarded: Callable[[float], None], session: Callable[[], AbstractContextManager[OnEnd]]) -> None:
+        """Tell the seconds from each batch's newest audio to its hand-over, and run each session within `session()`.
+
+        What that gives is told how the session ended.
+        """
+        self._line.forwarded, self._within = forwarded, session
 
     def feed(self, payload: bytes) -> None:
         """Take audio, 8 kHz µ-law unless another format was given; kept while no socket is open, the oldest dropped."""
@@ -123,7 +135,9 @@ class Recognition:
         failures = 0
         while not self._line.upstream.drained:
             opened_at = clock()
-            outcome = await self._run_session()
+            with self._within() as ended:
+                outcome = await self._run_session()
+                ended(None if isinstance(outcome, Ended) else outcome.kind)
             if isinstance(outcome, Ended):
                 self.complete = self.complete and outcome.complete
                 failures = 0
@@ -205,3 +219,8 @@ class Recognition:
         while self._undelivered:
             await self._deliver(self._undelivered[0])
             self._undelivered.popleft()
+
+
+@contextmanager
+def _unwatched() -> Iterator[OnEnd]:
+    yield lambda _: None

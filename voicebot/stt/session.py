@@ -52,15 +52,19 @@ class Line:
         self.room = asyncio.Event()
         self.room.set()
         self._timer: asyncio.TimerHandle | None = None
-        self._fed_at = 0.0
+        self._fed_at = self._whole_at = 0.0
+        self.forwarded: Callable[[float], None] | None = None
+        """Told of each batch how many seconds after its newest audio the socket took it."""
 
     def ring(self) -> None:
-        """Say that the upstream has something to send."""
+        """Say that the upstream has something to send; a batch that was begun is whole by that."""
+        self._whole_at = max(self._whole_at, self._fed_at)
         self._bell.set()
 
     def feed(self, payload: bytes) -> None:
         """Append audio; it leaves when its batch is full, or when no more comes for the length of a batch."""
         if self.upstream.feed(payload):
+            self._whole_at = asyncio.get_running_loop().time()
             self._bell.set()
             if not self.upstream.half_empty:
                 self.room.clear()
@@ -79,6 +83,11 @@ class Line:
             self.room.set()
         return item
 
+    def sent(self, now: float) -> None:
+        """The socket has taken a batch; what waits behind it came later by as much as it lasts."""
+        if self.forwarded:
+            self.forwarded(now - self._whole_at + self.upstream.waiting_bytes / self.format.bytes_per_second)
+
     def close(self) -> None:
         """Stop the timer, and let go whoever waits for room."""
         self.room.set()
@@ -96,7 +105,7 @@ class Line:
         if loop.time() < due:
             self._timer = loop.call_at(due, self._flush)
         elif self.upstream.flush():
-            self._bell.set()
+            self.ring()
 
 
 class Session:
@@ -170,6 +179,7 @@ class Session:
             if not sent:  # the next session will hear it
                 self._line.upstream.put_back(audio)
         self._sent_at = self._loop.time()
+        self._line.sent(self._sent_at)
 
     async def _end_audio(self) -> None:
         """Without audio there is nothing to wait for, and Soniox would answer the end with an error (No audio received)."""

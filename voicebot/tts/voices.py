@@ -10,6 +10,7 @@ from typing import Self
 
 from voicebot.config import SonioxSettings
 from voicebot.errors import LocalProtocolError, PeerError, PeerProtocolError, PeerUnavailable
+from voicebot.metrics import Metrics
 from voicebot.tts.socket import TtsSocket
 from voicebot.wire.soniox_errors import PEER
 from voicebot.wire.soniox_tts import (
@@ -34,8 +35,9 @@ class SpeechChunk:
 class Voices:
     """The pool; `run` owns everything that happens in it."""
 
-    def __init__(self, settings: SonioxSettings) -> None:
+    def __init__(self, settings: SonioxSettings, metrics: Metrics | None = None) -> None:
         self.settings = settings
+        self.metrics = metrics or Metrics()
         self._sockets: list[TtsSocket] = []
         self._numbers = itertools.count(1)
         self._group: asyncio.TaskGroup | None = None
@@ -106,11 +108,15 @@ class SpeechStream:
         self._in = _Incoming()
         self._pushing = asyncio.Lock()
         self._active_at = 0.0
+        self.asked_at: float | None = None
+        """When the first text was given (loop time)."""
+        self.first_audio_at: float | None = None
 
     async def write(self, text: str, *, last: bool = False) -> None:
         """Speak a piece of text, at most 5,000 characters; the last piece may be empty; raises PeerUnavailable."""
         self._out.add(text, last=last)
         self._touch()
+        self.asked_at = self.asked_at or self._active_at
         await self._push()
 
     def __aiter__(self) -> Self:
@@ -142,6 +148,9 @@ class SpeechStream:
     def heard(self, speech: Speech) -> None:
         """Take audio."""
         self._touch()
+        if self.first_audio_at is None and self.asked_at is not None and speech.audio:
+            self.first_audio_at = self._active_at
+            self._voices.metrics.first_audio.observe(self._active_at - self.asked_at)
         self._in.add(speech)
 
     def ended(self) -> None:

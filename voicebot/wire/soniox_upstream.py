@@ -83,6 +83,11 @@ class Upstream:
         return bool(self._batch)
 
     @property
+    def waiting_bytes(self) -> int:
+        """Audio in whole batches that was not taken yet."""
+        return self._waiting_bytes
+
+    @property
     def half_empty(self) -> bool:
         """Whether a source that can wait should go on: at most half of the buffer is taken."""
         return 2 * self._waiting_bytes <= self._buffer_bytes

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from voicebot.config import LiveSettings
 from voicebot.live import Batch, Live, Watcher
+from voicebot.metrics import Metrics
 from voicebot.web.api import problems
 from voicebot.web.api.guard import HOLDER
 from voicebot.web.api.problems import Refused
@@ -55,8 +56,11 @@ class StreamDoors:
     (`dropped`); when it comes back it goes on where it was.
     """
 
-    def __init__(self, live: Live, calls_snapshot: Calls, settings: LiveSettings) -> None:
+    def __init__(
+        self, live: Live, calls_snapshot: Calls, settings: LiveSettings, metrics: Metrics | None = None
+    ) -> None:
         self._live, self._calls, self._settings = live, calls_snapshot, settings
+        self._dropped = (metrics or Metrics()).readers_dropped
         self._readers: dict[Watcher, web.Request] = {}
         self._closing = False
 
@@ -203,6 +207,7 @@ class StreamDoors:
 
     async def _drop(self, request: web.Request, response: web.StreamResponse, reason: str) -> None:
         """Say why, behind what is on its way already; a reader that does not take even that is cut off."""
+        self._dropped.labels(reason).inc()
         data = to_json({"type": "dropped", "at": _now(), "reason": reason, "detail": WHY[reason]})
         try:
             async with asyncio.timeout(GOODBYE_S):

@@ -40,8 +40,9 @@ format: setup ## Format the code and mend what can be mended by itself
 bench: setup ## Measure calls per core and latency
 	@$(RUN) python bench/run.py $(ARGS)
 
-docs: setup ## Write docs/settings.md from the settings
+docs: setup ## Write docs/settings.md from the settings, monitoring/grafana.json from its panels
 	@$(RUN) python tools/settings_doc.py
+	@$(RUN) python tools/dashboard.py
 
 image-check: setup ## Run the Dockerfile's build steps without Docker and try what they built
 	@$(RUN) python tools/rehearse_image.py

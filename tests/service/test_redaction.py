@@ -49,5 +49,5 @@ async def test_the_application_may_be_spared_it_too(house):
 
 async def test_the_log_hides_it(house, logs):
     await called(house, "log", log={"transcripts": True})
-    texts = [entry["text"] for entry in logs if entry["event"] == "turn.completed"]
+    texts = [entry["text"] for entry in logs if entry["event"] == "turn"]
     assert texts == [HIDDEN]

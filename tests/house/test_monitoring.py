@@ -20,7 +20,7 @@ DASHBOARD = json.loads((MONITORING / "grafana.json").read_text(encoding="utf-8")
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 PAGE = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
 PROMETHEUS_OWN = {"up"}
-ELSEWHERE = re.compile(r"voicebot_(soniox_|calls_degraded|calls_resumed|loop_lag|overloaded)|process_")
+ELSEWHERE = re.compile(r"voicebot_(soniox_|calls_degraded|calls_resumed)")
 """Numbers that other rooms bring."""
 DERIVED = re.compile(r"_created$")
 EXPRESSIONS = {f"alert {rule['alert']}": rule["expr"] for rule in RULES} | {

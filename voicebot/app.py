@@ -63,56 +63,65 @@ class Service:
 async def running(settings: Settings, tracing: Tracing | None = None) -> AsyncIterator[Service]:
     """Run the service inside the `with`; leaving it ends calls that still live, each with its last words told.
 
-    `tracing` takes the place of what the settings say about it. Raises ConfigurationError for settings that cannot work, OSError when the port is taken.
+    `tracing` takes the place of what the settings say about it. Raises ConfigurationError for settings that cannot work,
+    OSError when the port is taken.
     """
     check(settings)
     with _listen(settings.host, settings.port) as listening:
-        live, metrics, recorder = Live(settings.live.history), Metrics(), Recorder(settings.record)
-        async with (
-            open_tracing(settings.tracing) as opened,
-            Store.open(settings.store, metrics) as store,
-            open_session(settings.webhook) as session,
-            Clips(settings.play, metrics) as clips,
-            Carrier(settings.twilio) as carrier,
-        ):
-            rooms = Rooms(
-                settings=settings,
-                doors=Doors(settings.public_url),
-                voices=Voices(settings.soniox, metrics),
-                clips=clips,
-                courier=Courier(settings.webhook, store, session, metrics=metrics, tracing=tracing or opened),
-                store=store,
-                live=live,
-                metrics=metrics,
-                recorder=recorder,
-                pressure=Pressure(settings.limits, metrics),
-                tracing=tracing or opened,
-            )
-            dialled = Dialled(store)
+        async with _open_rooms(settings, tracing) as (rooms, carrier):
+            dialled = Dialled(rooms.store)
             calls = Calls(rooms, dialled)
             _gauge(rooms, calls)
             retention = Retention(
-                store, settings, lambda call: calls.by_id(call) is not None, Recordings(settings.record).delete
+                rooms.store, settings, lambda call: calls.by_id(call) is not None, Recordings(settings.record).delete
             )
             async with asyncio.TaskGroup() as group:
-                work = (store.run, rooms.voices.run, calls.run, recorder.run, rooms.courier.run, retention.run)
+                store, recorder, courier = rooms.store, rooms.recorder, rooms.courier
+                work = (store.run, rooms.voices.run, calls.run, recorder.run, courier.run, retention.run)
                 measuring = (store.watch, rooms.pressure.run)
                 workers = [group.create_task(worker()) for worker in (*work, *measuring)]
                 application = _application(rooms, calls, dialled, carrier)
                 try:
-                    async with _open_doors(application, listening, settings.limits, metrics):
+                    async with _open_doors(application, listening, settings.limits, rooms.metrics):
                         try:
-                            yield Service(listening.getsockname()[1], calls, dialled, live, metrics)
+                            yield Service(listening.getsockname()[1], calls, dialled, rooms.live, rooms.metrics)
                         finally:
                             retention.close()
                             await calls.end_all()
                             await _hang_up(dialled, carrier, settings.limits.force_timeout_s)
                 finally:
-                    await rooms.courier.close()
+                    await courier.close()
                     await store.close()
                     await recorder.close()
                     for worker in workers:
                         worker.cancel()
+
+
+@asynccontextmanager
+async def _open_rooms(settings: Settings, tracing: Tracing | None) -> AsyncIterator[tuple[Rooms, Carrier]]:
+    """Build every room; those that hold connections or files are closed at the end of the `with`."""
+    metrics = Metrics()
+    async with (
+        open_tracing(settings.tracing) as opened,
+        Store.open(settings.store, metrics) as store,
+        open_session(settings.webhook) as session,
+        Clips(settings.play, metrics) as clips,
+        Carrier(settings.twilio) as carrier,
+    ):
+        rooms = Rooms(
+            settings=settings,
+            doors=Doors(settings.public_url),
+            voices=Voices(settings.soniox, metrics),
+            clips=clips,
+            courier=Courier(settings.webhook, store, session, metrics=metrics, tracing=tracing or opened),
+            store=store,
+            live=Live(settings.live.history),
+            metrics=metrics,
+            recorder=Recorder(settings.record),
+            pressure=Pressure(settings.limits, metrics),
+            tracing=tracing or opened,
+        )
+        yield rooms, carrier
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from voicebot.live import Live
 from voicebot.metrics import Metrics
 from voicebot.pressure import Pressure
 from voicebot.recorder import Recorder
+from voicebot.soniox_accounts import Accounts
 from voicebot.store import Retention, Store
 from voicebot.tracing import Tracing, open_tracing
 from voicebot.tts import Voices
@@ -108,10 +109,12 @@ async def _open_rooms(settings: Settings, tracing: Tracing | None) -> AsyncItera
         Clips(settings.play, metrics) as clips,
         Carrier(settings.twilio) as carrier,
     ):
+        accounts = Accounts(settings.soniox, metrics.soniox)
         rooms = Rooms(
             settings=settings,
             doors=Doors(settings.public_url),
-            voices=Voices(settings.soniox, metrics),
+            accounts=accounts,
+            voices=Voices(settings.soniox, accounts, metrics),
             clips=clips,
             courier=Courier(settings.webhook, store, session, metrics=metrics, tracing=tracing or opened),
             store=store,

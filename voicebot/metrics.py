@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import assert_never
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,6 +13,8 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+
+from voicebot.core.incidents import KINDS, SIDES, WHYS, Failed, Incident, Reconnecting, Replayed, Switched
 
 OTHER = "other"
 """What a label says of a value that is not among its own."""
@@ -100,6 +103,15 @@ class Metrics:
             "speech_first_audio_seconds", "From the first text to the first audio of speech", WAITS_S
         )
         self.speech_failed = self._counter("speech_failed", "Utterances not spoken")
+        self.soniox_errors = self._counter(
+            "soniox_errors", "Soniox sessions not opened, refused or broken", side=SIDES, kind=sorted(KINDS)
+        )
+        self.soniox_reconnects = self._counter(
+            "soniox_reconnects", "Further recognition sessions within a call", why=WHYS
+        )
+        self.soniox_replayed = self._counter("soniox_replayed_ms", "Caller audio heard again by a new session, ms")
+        self.soniox_fallback = self._gauge("soniox_fallback", "Whether the fallback account is in use")
+        self.calls_degraded = self._gauge("calls_degraded", "Calls without recognition")
         self.play_fetches = self._counter("play_fetches", "Audio asked for by `play`", outcome=FETCHES)
 
     def _of_webhooks(self) -> None:
@@ -126,6 +138,20 @@ class Metrics:
         self.readers_dropped = self._counter(
             "live_readers_dropped", "Readers of live events that were too slow", why=("behind", "slow")
         )
+
+    def soniox(self, incident: Incident) -> None:
+        """Count what happened on the way to Soniox."""
+        match incident:
+            case Failed(side=side):
+                self.soniox_errors.labels(side, incident.label).inc()
+            case Reconnecting(why=why):
+                self.soniox_reconnects.labels(why).inc()
+            case Replayed(ms=ms):
+                self.soniox_replayed.inc(ms)
+            case Switched(fallback=fallback):
+                self.soniox_fallback.set(fallback)
+            case _:
+                assert_never(incident)
 
     def value(self, sample: str, /, **labels: str) -> float:
         """Return the sum of the samples of this name (`voicebot_calls`, `…_total`, `…_count`) that have these labels."""

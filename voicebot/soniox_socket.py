@@ -3,10 +3,12 @@
 import asyncio
 import functools
 import logging
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
@@ -15,8 +17,6 @@ from voicebot.errors import PeerRefused, PeerUnavailable
 from voicebot.wire.soniox_errors import ADVICE, PEER, Retry, retry_class
 from voicebot.wire.soniox_stt import headers
 
-PING_S = 20
-"""Ping interval and longest wait for its pong: so a half-open connection is noticed although nobody closes it."""
 SHORTEST_KEY = 8
 """Anything shorter is a placeholder for a stand-in, and may be a word of the message."""
 CLOSE_TIMEOUT_S = 1
@@ -33,10 +33,19 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+class PeerBusy(PeerUnavailable):
+    """The handshake was answered with a status that may pass; `retry_after_s` if the answer names a time."""
+
+    def __init__(self, message: str, code: int, retry_after_s: float | None) -> None:
+        super().__init__(PEER, message)
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
 @asynccontextmanager
-async def open_socket(url: str, settings: SonioxSettings) -> AsyncIterator[ClientConnection]:
-    """Open a WebSocket to Soniox and close it on every path; raises PeerRefused, PeerUnavailable while opening."""
-    socket = await _connect(url, settings)
+async def open_socket(url: str, key: SecretStr, settings: SonioxSettings) -> AsyncIterator[ClientConnection]:
+    """Open a WebSocket to Soniox and close it on every path; raises PeerRefused, PeerBusy, PeerUnavailable while opening."""
+    socket = await _connect(url, key.get_secret_value().strip(), settings)
     try:
         yield socket
     finally:
@@ -49,8 +58,7 @@ async def open_socket(url: str, settings: SonioxSettings) -> AsyncIterator[Clien
             await socket.wait_closed()
 
 
-async def _connect(url: str, settings: SonioxSettings) -> ClientConnection:
-    key = settings.api_key.get_secret_value().strip()
+async def _connect(url: str, key: str, settings: SonioxSettings) -> ClientConnection:
     if not (key.isascii() and key.isprintable()):
         raise PeerRefused(PEER, "the API key has characters that no key has; copy it again", code=401)
     try:
@@ -62,8 +70,8 @@ async def _connect(url: str, settings: SonioxSettings) -> ClientConnection:
             ssl=_tls() if url.startswith("wss:") else None,
             open_timeout=settings.connect_timeout_s,
             close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=PING_S,
-            ping_timeout=PING_S,
+            ping_interval=settings.ping_s,
+            ping_timeout=settings.pong_timeout_s,
             max_size=settings.max_message_bytes,
             logger=_LOGGER,
         )
@@ -72,22 +80,27 @@ async def _connect(url: str, settings: SonioxSettings) -> ClientConnection:
         text = f"{url} answered {status} to the WebSocket handshake"
         if retry_class(status) is Retry.NEVER:
             raise PeerRefused(PEER, f"{text}; {ADVICE.get(status, 'check the URL')}", code=status) from refusal
-        raise PeerUnavailable(PEER, text) from refusal
+        raise PeerBusy(text, status, _retry_after_s(refusal.response.headers.get("Retry-After"))) from refusal
     except InvalidURI as error:
         raise PeerRefused(PEER, f"{url} is not a WebSocket URL (ws:// or wss://)", code=0) from error
     except (OSError, InvalidHandshake, ConnectionClosed) as error:
         raise PeerUnavailable(PEER, f"{url} cannot be reached: {str(error) or type(error).__name__}") from error
 
 
-def describe_close(closed: ConnectionClosed, max_message_bytes: int) -> str:
+def _retry_after_s(header: str | None) -> float | None:
+    """Read seconds; the form with a date is not used by APIs and counts as absent (RFC 9110, Retry-After)."""
+    return float(header) if header and re.fullmatch(r"\d{1,6}", header.strip()) else None
+
+
+def describe_close(closed: ConnectionClosed, settings: SonioxSettings) -> str:
     """Say in words how a connection ended; close codes are told, never trusted (Soniox closes 1000 after an error)."""
     sent, received = closed.sent, closed.rcvd
     if sent is not None and not closed.rcvd_then_sent:
         match sent.code:
             case 1009:
-                return f"a message had more than {max_message_bytes} bytes"
+                return f"a message had more than {settings.max_message_bytes} bytes"
             case 1011:
-                return f"no answer to a ping for {PING_S} s"
+                return f"no answer to a ping for {settings.pong_timeout_s:g} s"
             case 1002 | 1007:
                 return f"a malformed WebSocket message: {sent.reason}"
             case _:
@@ -98,6 +111,8 @@ def describe_close(closed: ConnectionClosed, max_message_bytes: int) -> str:
 
 
 def without_key(message: str, settings: SonioxSettings) -> str:
-    """Return `message` without the API key: Soniox may quote the one that it refuses."""
-    key = settings.api_key.get_secret_value()
-    return message.replace(key, "***") if len(key) >= SHORTEST_KEY else message
+    """Return `message` without the API keys: Soniox may quote the one that it refuses."""
+    for secret in (settings.api_key, settings.fallback.api_key):
+        key = secret.get_secret_value()
+        message = message.replace(key, "***") if len(key) >= SHORTEST_KEY else message
+    return message

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from turns.cases import SUFFIX
 from voicebot.config import SonioxSettings, load
 from voicebot.core.audio import BYTES_PER_MS, FRAME, FRAME_MS, SpeechDetector
-from voicebot.core.events import AskFinalize, BotStarted, BotStopped, HungUp, SttEvent, Tick, TurnInput
+from voicebot.core.events import AskFinalize, BotStarted, BotStopped, HungUp, SttEvent, SttRecovered, Tick, TurnInput
 from voicebot.core.policy import TurnPolicy
 from voicebot.core.recording import Head
 from voicebot.core.turns import TurnState, step, wake_at
@@ -43,7 +43,8 @@ class _Track:
 
     async def deliver(self, event: SttEvent) -> None:
         """Take what the recogniser says."""
-        self.step(event)
+        if not isinstance(event, SttRecovered):
+            self.step(event)
 
     def step(self, event: TurnInput) -> None:
         """Take one event, and send what it asks for."""

@@ -229,7 +229,7 @@ def test_error_frame():
     frame = message(
         final("a"), error_code=408, error_type="request_timeout", error_message="Request timeout.", request_id="r"
     )
-    assert read(frame) == ErrorFrame(408, "request_timeout", "Request timeout.", "r", Retry.BACKOFF)
+    assert read(frame) == ErrorFrame(408, "request_timeout", "Request timeout.", "r", Retry.NEW_SESSION)
 
 
 @pytest.mark.parametrize(

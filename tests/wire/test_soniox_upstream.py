@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from voicebot.core.events import Endpoint, Finalized, Heard, Token
 from voicebot.wire.soniox_ledger import Ledger
 from voicebot.wire.soniox_stt import Message, SttOptions
-from voicebot.wire.soniox_upstream import MAX_FINALIZES, Audio, AudioFormat, Reconfigure, Upstream
+from voicebot.wire.soniox_upstream import MAX_FINALIZES, Audio, AudioFormat, Reconfigure, Rewound, Upstream
 
 SPANISH, FRENCH = SttOptions(language_hints=("es",)), SttOptions(language_hints=("fr",))
 
@@ -69,13 +69,58 @@ def test_oldest_audio_gives_way_commands_stay():
     assert drain(upstream) == ["finalize", Audio(b"ef", 4), Audio(b"gh", 6)]
 
 
-def test_put_back_comes_first():
-    upstream = Upstream(2, 4)
-    upstream.feed(b"ab")
-    audio = upstream.take()
-    upstream.feed(b"cd")
-    upstream.put_back(audio)
-    assert drain(upstream) == [Audio(b"ab", 0), Audio(b"cd", 2)]
+def test_what_was_taken_and_not_settled_is_taken_again():
+    upstream = Upstream(4_000, 100_000)
+    upstream.feed(b"a" * 4_000)
+    upstream.finalize()
+    upstream.feed(b"b" * 4_000)
+    upstream.finalize()
+    upstream.feed(b"c" * 4_000)
+    taken = drain(upstream)
+    upstream.settled(7_000)
+    upstream.answered()
+    upstream.feed(b"d" * 4_000)
+    assert upstream.rewind() == Rewound(9_000, 0), "half a second of what is settled comes with it"
+    assert drain(upstream) == [
+        Audio(b"a" * 1_000, 3_000),
+        Audio(b"b" * 4_000, 4_000),
+        "finalize",
+        Audio(b"c" * 4_000, 8_000),
+        Audio(b"d" * 4_000, 12_000),
+    ]
+    upstream.settled(16_000)
+    assert upstream.rewind() == Rewound(0, 0)
+    assert drain(upstream) == ["finalize"], "it was not answered"
+    assert taken[1] == "finalize"
+
+
+def test_what_was_sent_and_fell_out_of_the_bound_is_lost_with_its_session():
+    upstream = Upstream(4_000, 8_000)
+    for letter in b"abc":
+        upstream.feed(bytes([letter]) * 4_000)
+        upstream.take()
+    assert upstream.dropped_bytes == 0, "the session that heard it lives"
+    assert upstream.kept_bytes == 8_000
+    assert upstream.rewind() == Rewound(8_000, 4_000)
+    assert upstream.dropped_bytes == 4_000
+    assert upstream.begins_at == 4_000
+
+
+def test_a_container_is_never_heard_again():
+    upstream = Upstream(4, 100, AudioFormat("auto"))
+    upstream.feed(b"abcd")
+    upstream.take()
+    assert upstream.rewind() == Rewound(0, 0)
+
+
+def test_a_session_that_ended_well_leaves_nothing():
+    upstream = Upstream(4, 100)
+    upstream.feed(b"abcd")
+    upstream.reconfigure(SPANISH)
+    drain(upstream)
+    upstream.done()
+    assert upstream.rewind() == Rewound(0, 0)
+    assert drain(upstream) == []
 
 
 def test_options_before_any_audio():

@@ -21,8 +21,10 @@ from voicebot.wire.webhook import (
     sign,
 )
 from voicebot.wire.webhook_data import (
+    CallDegradedData,
     CallEndedData,
     CallInfo,
+    CallRecoveredData,
     CallStartedData,
     DigitsCompletedData,
     EntryData,
@@ -41,7 +43,9 @@ from voicebot.wire.webhook_data import (
     TurnRetractedData,
 )
 from voicebot.wire.webhook_events import (
+    CallDegradedEvent,
     CallEndedEvent,
+    CallRecoveredEvent,
     CallStartedEvent,
     DigitsCompletedEvent,
     NoInputEvent,
@@ -91,6 +95,11 @@ EVENTS = [
     DigitsCompletedEvent(**HEAD, data=DigitsCompletedData(digits="", reason="finish_key")),
     NoInputEvent(**HEAD, data=NoInputData(count=1, spoken=(SpokenData(text="Hm?", heard="Hm?", ms=300),))),
     TransferFailedEvent(**HEAD, data=TransferFailedData(to="+15550102", status="busy")),
+    CallDegradedEvent(
+        **HEAD,
+        data=CallDegradedData(what="recognition", kind="unreachable", code=0, message="no answer", recovering=True),
+    ),
+    CallRecoveredEvent(**HEAD, data=CallRecoveredData(what="recognition", ms=15_000)),
     TranscriptFinalEvent(**HEAD, data=TranscriptFinalData(turn=TURN, track="agent")),
     SpeechInterruptedEvent(**HEAD, data=SPEECH),
     SpeechFinishedEvent(**HEAD, data=SPEECH),
@@ -217,6 +226,7 @@ def test_events_that_wait_for_somebody():
         "digits.completed",
         "no_input",
         "transfer.failed",
+        "call.degraded",
     } == WANTS_REPLY
 
 

@@ -9,12 +9,14 @@ from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
+from voicebot.call.degradation import Degradation
 from voicebot.call.dialogue import Dialogue
 from voicebot.call.eyes import Eyes
 from voicebot.call.inputs import (
     BotBegan,
     CallInput,
     CarrierEnded,
+    CarrierSay,
     Commanded,
     Dialed,
     FromTrack,
@@ -37,12 +39,16 @@ from voicebot.core.actions import Action, Configure, HangUp, Listen
 from voicebot.core.events import (
     Digit,
     Finished,
+    Heard,
     MarkReached,
+    SpeechStarted,
+    SpeechStopped,
     StreamStarted,
+    SttEvent,
     SttFailed,
+    SttRecovered,
     Tick,
     Track,
-    TurnInput,
     TurnRequested,
 )
 from voicebot.core.recording import Head
@@ -82,7 +88,7 @@ class Call:
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: set[tuple[int, Track]] = set()
         self._ending: str | None = None
-        self.route = Route(options, rooms.settings, rooms.doors, self.put, self._open)
+        self.route = Route(options, rooms.settings, rooms.doors, rooms.accounts, self.put, self._open)
         self._speaker = Speaker(rooms, options.voice, trace, self.put, self._adjust, self.route.leave)
         self._recording = self.route.leg.recording = rooms.recorder.open(_head(identity, options), _now())
         self._dialogue = Dialogue(
@@ -94,6 +100,7 @@ class Call:
             recording=self._recording,
             over=lambda: self._over,
         )
+        self._degradation = Degradation(self._dialogue, options)
         self._turns = TurnTaking(
             options, self.route, self._dialogue, recording=self._recording, over=lambda: self._over
         )
@@ -111,7 +118,7 @@ class Call:
     @property
     def _over(self) -> bool:
         """No reply is wanted any more: the call is ending, or leaves its stream."""
-        return bool(self._ending or self.route.leaving)
+        return bool(self._ending or not isinstance(self.route.leaving, CarrierSay | None))
 
     # --- for the doors ----------------------------------------------------------------------------
 
@@ -144,6 +151,7 @@ class Call:
     async def abandon(self) -> None:
         """Leave nothing behind: no stream, no message that waits to be read, no way back in."""
         self._mailbox.shutdown(immediate=True)
+        self._degradation.close()
         self.route.close()
         if self._recording:
             self._recording.close("error", _now())  # says nothing when it is closed already
@@ -273,15 +281,27 @@ class Call:
             case _:
                 assert_never(event)
 
-    async def _from_track(self, leg: int, track: Track, event: TurnInput) -> None:
+    async def _from_track(self, leg: int, track: Track, event: SttEvent | SpeechStarted | SpeechStopped) -> None:
+        if isinstance(event, SttRecovered):
+            await self._degradation.over(_now())
+            return
+        if isinstance(event, Heard):  # on another leg
+            await self._degradation.over(_now())
         if isinstance(event, SttFailed):
             self._scribe.stt_failed(event.kind, event.message)
-        if isinstance(event, Finished | SttFailed):
+        if isinstance(event, Finished) or (isinstance(event, SttFailed) and not event.recovering):
             self._listening.discard((leg, track))
         await self._turns.step(track, event)
-        if isinstance(event, SttFailed) and not self._listening:
+        if isinstance(event, SttFailed):
+            await self._deaf(event)
+
+    async def _deaf(self, failure: SttFailed) -> None:
+        """A bot goes on with keys; a call that is only transcribed ends when nothing can be heard for good."""
+        if self._mode == "transcribe" and not self._listening:
             await self._end("stt_failed")
             await self.route.leg.close()
+        elif not self._ending:
+            await self._degradation.began(failure, _now())
 
     async def _commanded(self, command: Commanded) -> None:
         if self._over:
@@ -294,7 +314,7 @@ class Call:
     async def _tick(self) -> None:
         now = _now()
         for change in self.route.leg.stalled(now):
-            await self._turns.step(change.track, change.event)
+            await self._from_track(change.leg, change.track, change.event)
         await self._turns.tick()
         self._dialogue.tick()
         if spoken := self._speaker.overdue(now):
@@ -308,7 +328,7 @@ class Call:
         self._scribe.stream_closed(closed)
         if closed.number != self.route.leg.number or self._ending:
             return
-        await self._turns.told(await self._speaker.interrupt(_now()))
+        await self._turns.told(await self._speaker.interrupt(_now(), but=self._speaker.moving))
         if isinstance(self.route.leaving, HangUp):
             self._scribe.hung_up(self.route.leaving.reason)
         if why := self.route.stream_over(closed.stopped.reason, _now()):

@@ -16,7 +16,16 @@ from voicebot.core.events import (
 )
 from voicebot.courier import Outcome
 
-type Leaving = HangUp | Transfer | Redirect | SendDigits
+
+@dataclass(frozen=True, slots=True)
+class CarrierSay:
+    """Let the carrier speak, because our own voice cannot; a new stream follows."""
+
+    text: str
+    language: str
+
+
+type Leaving = HangUp | Transfer | Redirect | SendDigits | CarrierSay
 """Actions that end the media stream; the carrier then asks what follows."""
 
 

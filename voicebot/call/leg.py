@@ -13,6 +13,7 @@ from voicebot.core.audio import BYTES_PER_MS, SpeechDetector, Timeline, duration
 from voicebot.core.echo import EchoGuard
 from voicebot.core.events import Media, SpeechStarted, SpeechStopped, StreamStarted, SttEvent, Track
 from voicebot.recorder import CallRecording
+from voicebot.soniox_accounts import Accounts
 from voicebot.stt import Recognition
 from voicebot.wire import twilio
 
@@ -67,6 +68,7 @@ class Leg:
         number: int,
         token: str,
         settings: Settings,
+        accounts: Accounts,
         options: NumberSettings,
         deliver: Callable[[CallInput], Awaitable[None]],
     ) -> None:
@@ -83,7 +85,13 @@ class Leg:
             track: _Listener(
                 track,
                 settings.twilio.max_gap_ms,
-                Recognition(settings.soniox, options.stt, _labelled(number, track, deliver)),
+                Recognition(
+                    settings.soniox,
+                    options.stt,
+                    _labelled(number, track, deliver),
+                    accounts=accounts,
+                    recovers=True,
+                ),
             )
             for track in tracks_of(options)
         }

@@ -8,12 +8,14 @@ from typing import Literal
 from pydantic import JsonValue
 
 from voicebot.call.eyes import View
-from voicebot.core.events import DigitsReason, Track, Turn
+from voicebot.core.events import DigitsReason, SttFailed, Track, Turn
 from voicebot.core.playback import Spoken
 from voicebot.core.transcript import Transcript
 from voicebot.wire.webhook_data import (
+    CallDegradedData,
     CallEndedData,
     CallInfo,
+    CallRecoveredData,
     CallStartedData,
     DigitsCompletedData,
     LatencyData,
@@ -31,7 +33,9 @@ from voicebot.wire.webhook_data import (
     TurnRetractedData,
 )
 from voicebot.wire.webhook_events import (
+    CallDegradedEvent,
     CallEndedEvent,
+    CallRecoveredEvent,
     CallStartedEvent,
     DigitsCompletedEvent,
     Event,
@@ -185,6 +189,22 @@ class Reporter:
         self.counts.no_inputs += 1
         data = NoInputData(count=count, spoken=self._take_spoken())
         return NoInputEvent(**self._envelope(), messages=self._history(), data=data)
+
+    def degraded(self, failure: SttFailed) -> Event:
+        """The call cannot hear any more."""
+        data = CallDegradedData(
+            what="recognition",
+            kind=failure.kind,
+            code=failure.code,
+            message=failure.message,
+            recovering=failure.recovering,
+            spoken=self._take_spoken(),
+        )
+        return CallDegradedEvent(**self._envelope(), messages=self._history(), data=data)
+
+    def recovered(self, ms: int) -> Event:
+        """The call hears again."""
+        return CallRecoveredEvent(**self._envelope(), data=CallRecoveredData(what="recognition", ms=ms))
 
     def transfer_failed(self, to: str, status: str) -> Event:
         """The caller is back."""

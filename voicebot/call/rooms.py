@@ -9,6 +9,7 @@ from voicebot.live import Live
 from voicebot.metrics import Metrics
 from voicebot.pressure import Pressure
 from voicebot.recorder import Recorder
+from voicebot.soniox_accounts import Accounts
 from voicebot.store import Store
 from voicebot.tracing import Tracing
 from voicebot.tts import Voices
@@ -21,6 +22,7 @@ class Rooms:
 
     settings: Settings
     doors: Doors
+    accounts: Accounts
     voices: Voices
     clips: Clips
     courier: Courier

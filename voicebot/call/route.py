@@ -3,11 +3,12 @@
 import secrets
 from collections.abc import Awaitable, Callable
 
-from voicebot.call.inputs import CallInput, Dialed, HandedOver, Leaving
+from voicebot.call.inputs import CallInput, CarrierSay, Dialed, HandedOver, Leaving
 from voicebot.call.leg import Leg
 from voicebot.config import NumberSettings, Settings
 from voicebot.core.actions import Configure, EndpointPolicy, HangUp, Redirect, SendDigits, Transfer
 from voicebot.core.events import StreamStarted
+from voicebot.soniox_accounts import Accounts
 from voicebot.wire import twiml
 from voicebot.wire.soniox_tts import VoiceOptions
 from voicebot.wire.twiml import Doors
@@ -15,6 +16,8 @@ from voicebot.wire.twiml import Doors
 DIAL_SUCCEEDED = frozenset({"completed", "answered"})
 """Values of DialCallStatus after which the caller has been served (TwiML Dial, action)."""
 TOKEN_BYTES = 24
+SECONDS_PER_CHARACTER = 0.15
+"""A slow voice."""
 
 
 class Route:
@@ -28,6 +31,7 @@ class Route:
         options: NumberSettings,
         settings: Settings,
         doors: Doors,
+        accounts: Accounts,
         deliver: Callable[[CallInput], Awaitable[None]],
         open_leg: Callable[[Leg], None],
     ) -> None:
@@ -39,9 +43,11 @@ class Route:
         self.streamless_since: float | None = None
         """Since when a stream, or the end of a transfer, is waited for (loop time)."""
         self._dialing = False
+        self._saying_s = 0.0
+        """How long the carrier may speak before the next stream."""
         self._opening = twiml.hangup()
         """What opened the current leg, if it is not the call's first."""
-        self._settings, self._doors = settings, doors
+        self._settings, self._doors, self._accounts = settings, doors, accounts
         self._deliver, self._open_leg = deliver, open_leg
         self.leg = self._next_leg(1)
 
@@ -61,6 +67,7 @@ class Route:
         """Close the stream, once it is there; the carrier then asks what follows."""
         await self.leg.attached.wait()
         self.leaving = action
+        self._saying_s = len(action.text) * SECONDS_PER_CHARACTER if isinstance(action, CarrierSay) else 0.0
         await self.leg.close()
 
     def configure(self, change: Configure | EndpointPolicy) -> VoiceOptions:
@@ -79,6 +86,9 @@ class Route:
     async def what_follows(self) -> str:
         """Return the TwiML after the stream: what the last action decided."""
         match self.leaving:
+            case CarrierSay(text=text, language=language) if self._reopen():
+                self._opening = twiml.connect(self._doors, self.leg.token, say=text, language=language)
+                return self._opening
             case SendDigits(digits=digits) if self._reopen():
                 self._opening = twiml.connect(self._doors, self.leg.token, digits=digits)
                 return self._opening
@@ -109,7 +119,7 @@ class Route:
         match self.leaving:
             case HangUp():
                 return "bot_hangup"
-            case Transfer() | SendDigits() | Redirect() if reason != "stop":
+            case Transfer() | SendDigits() | Redirect() | CarrierSay() if reason != "stop":
                 self.streamless_since = now
                 return None
             case _:
@@ -129,7 +139,7 @@ class Route:
         twilio = self._settings.twilio
         if isinstance(self.leaving, Transfer) and self._dialing:
             return self.streamless_since + self.leaving.timeout + twilio.transfer_timeout_s
-        return self.streamless_since + twilio.ring_timeout_s
+        return self.streamless_since + twilio.ring_timeout_s + self._saying_s
 
     def given_up(self) -> str:
         """Say why a call ends that was waited for in vain."""
@@ -150,4 +160,6 @@ class Route:
         return True
 
     def _next_leg(self, number: int) -> Leg:
-        return Leg(number, secrets.token_urlsafe(TOKEN_BYTES), self._settings, self.options, self._deliver)
+        return Leg(
+            number, secrets.token_urlsafe(TOKEN_BYTES), self._settings, self._accounts, self.options, self._deliver
+        )

@@ -269,6 +269,19 @@ class Scribe:
         told = message.replace(self._api_key, HIDDEN) if self._api_key else message
         self.trouble(f"speech recognition is gone: {kind} {told}")
 
+    def degraded(self) -> None:
+        """The call goes on without recognition."""
+        self._metrics.calls_degraded.inc()
+
+    def recovered(self, ms: int) -> None:
+        """Recognition is back after `ms`."""
+        self.no_longer_degraded()
+        self.trouble(f"speech recognition is back after {ms / 1_000:.1f} s")
+
+    def no_longer_degraded(self) -> None:
+        """The call hears again, or is gone."""
+        self._metrics.calls_degraded.dec()
+
     def not_spoken(self, why: str) -> None:
         """Something was not said."""
         self._metrics.speech_failed.inc()

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-from voicebot.core.actions import Action
+from voicebot.core.actions import Action, Say
 
 
 class Script:
@@ -46,6 +46,14 @@ class Script:
             self._bell.clear()
             await self._bell.wait()
         return self._actions.popleft()
+
+    def next_say(self) -> Say | None:
+        """Take the next action if it is there and is speech."""
+        first = self._actions[0] if self._actions else None
+        if not isinstance(first, Say):
+            return None
+        self._actions.popleft()
+        return first
 
     def put_back(self, actions: Iterable[Action]) -> None:
         """Put actions that were not performed, or not to their end, in front of the others."""

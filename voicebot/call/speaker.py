@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from voicebot.call.inputs import BotBegan, CallInput, Leaving, NotSpoken, Performed
+from voicebot.call.inputs import BotBegan, CallInput, CarrierSay, Leaving, NotSpoken, Performed
 from voicebot.call.leg import Leg
 from voicebot.call.rooms import Rooms
 from voicebot.call.script import Script
@@ -13,7 +13,7 @@ from voicebot.call.trace import CallTrace
 from voicebot.core.actions import Action, Configure, HangUp, Listen, Pause, Play, Redirect, Say, SendDigits, Transfer
 from voicebot.core.audio import BYTES_PER_MS, duration_ms, silence
 from voicebot.core.playback import Playback, Spoken
-from voicebot.errors import PeerError
+from voicebot.errors import PeerError, PeerRefused
 from voicebot.tts import SpeechStream
 from voicebot.wire.soniox_tts import VoiceOptions
 
@@ -40,7 +40,10 @@ class Speaker:
     ) -> None:
         self.playback = Playback()
         self.voice = voice
-        self.leg: Leg | None = None
+        self.moving: Script | None = None
+        """The reply that goes on when the carrier has spoken a part of it."""
+        self._leg: Leg | None = None
+        self._moved = asyncio.Event()
         self._voices, self._clips, self._settings = rooms.voices, rooms.clips, rooms.settings
         self._deliver, self._adjust, self._leave = deliver, adjust, leave
         self._trace = trace
@@ -57,6 +60,16 @@ class Speaker:
         self._kept: deque[Script] = deque()
         self._silent = asyncio.Event()
         self._silent.set()
+
+    @property
+    def leg(self) -> Leg | None:
+        """Where the caller is."""
+        return self._leg
+
+    @leg.setter
+    def leg(self, leg: Leg) -> None:
+        self._leg = leg
+        self._moved.set()
 
     @property
     def idle(self) -> bool:
@@ -195,8 +208,28 @@ class Speaker:
                         writing.cancel()
                 speech.over(self.playback.text_of(number), stream.first_audio_at, error)
         if error:
-            await self._deliver(NotSpoken(error))
+            await self._deliver(NotSpoken(str(error)))
+        unheard = isinstance(error, PeerRefused) and not self.playback.has_sound(number)
+        text = self.playback.text_of(number)
         await self._mark(self.playback.fail(number) if error else self.playback.complete(number))
+        if unheard:
+            await self._say_by_carrier(text, voice.language, script)
+
+    async def _say_by_carrier(self, text: str, language: str, script: Script) -> None:
+        """Our own voice is refused: the carrier says it, and what follows it, between two streams."""
+        texts = [text]
+        while more := script.next_say():
+            texts.append(more.text)
+        await self._heard()
+        self._moved.clear()
+        self.moving = script
+        try:
+            await self._leave(CarrierSay(" ".join(texts), language))
+            await self._moved.wait()
+        finally:
+            self.moving = None
+        if self.leg:
+            await self.leg.attached.wait()
 
     async def _write_on(self, number: int, say: Say, stream: SpeechStream, script: Script) -> None:
         """Hand on the pieces of a text as they arrive; the ledger knows the whole of what was begun."""
@@ -211,22 +244,22 @@ class Speaker:
             self._sources[number] = replace(say, text=text, more=False)
             await self._write(stream, piece)
 
-    async def _write(self, stream: SpeechStream, say: Say) -> str:
-        """Give a piece of text to the voice; return what went wrong, or nothing."""
+    async def _write(self, stream: SpeechStream, say: Say) -> PeerError | None:
+        """Give a piece of text to the voice; return what went wrong."""
         try:
             await stream.write(say.text, last=not say.more)
         except PeerError as error:
-            return str(error)
-        return ""
+            return error
+        return None
 
-    async def _sound(self, number: int, stream: SpeechStream) -> str:
-        """Send the audio of an utterance; return what went wrong, or nothing."""
+    async def _sound(self, number: int, stream: SpeechStream) -> PeerError | None:
+        """Send the audio of an utterance; return what went wrong."""
         try:
             async for chunk in stream:
                 await self._send(number, chunk.audio, chunk.characters)
         except PeerError as error:
-            return str(error)
-        return ""
+            return error
+        return None
 
     async def _play(self, play: Play, script: Script) -> None:
         try:

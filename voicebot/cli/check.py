@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -14,7 +15,8 @@ from rich.text import Text
 from voicebot import app
 from voicebot.config import Settings, load, variables
 from voicebot.errors import ConfigurationError, VoicebotError
-from voicebot.soniox_socket import open_socket
+from voicebot.soniox_accounts import Account, accounts_of
+from voicebot.soniox_socket import open_socket, without_key
 from voicebot.store import Store
 
 TIMEOUT_S = 5
@@ -51,8 +53,7 @@ async def reach(settings: Settings, console: Console) -> int:
     targets: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         ("store", lambda: _store(settings)),
         ("stopped endpoints", lambda: _endpoints(settings)),
-        ("soniox speech-to-text", lambda: _soniox(settings.soniox.stt_url, settings)),
-        ("soniox text-to-speech", lambda: _soniox(settings.soniox.tts_url, settings)),
+        *_sonioxes(settings),
         ("application", lambda: _application(settings.webhook.url or settings.default.webhook_url)),
         ("public URL", lambda: _public(settings.public_url)),
     ]
@@ -88,12 +89,22 @@ async def _endpoints(settings: Settings) -> str:
     return "none"
 
 
-async def _soniox(url: str, settings: Settings) -> str:
+def _sonioxes(settings: Settings) -> Iterator[tuple[str, Callable[[], Awaitable[str]]]]:
+    """Both sockets of both accounts."""
+    for account in accounts_of(settings.soniox):
+        name = "soniox fallback" if account.fallback else "soniox"
+        yield f"{name} speech-to-text", partial(_soniox, account.stt_url, account, settings)
+        yield f"{name} text-to-speech", partial(_soniox, account.tts_url, account, settings)
+
+
+async def _soniox(url: str, account: Account, settings: Settings) -> str:
     """A bad key does not fail the handshake, so what follows it is waited for a moment (Soniox, authentication)."""
-    async with open_socket(url, settings.soniox) as soniox:
+    async with open_socket(url, account.key, settings.soniox) as soniox:
         try:
             async with asyncio.timeout(1):
-                raise ConfigurationError(f"{url} answers: {str(await soniox.recv())[:300]}")
+                raise ConfigurationError(
+                    f"{url} answers: {without_key(str(await soniox.recv()), settings.soniox)[:300]}"
+                )
         except TimeoutError:
             return f"{url} takes the key"
 

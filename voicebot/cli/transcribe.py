@@ -109,7 +109,7 @@ def _settings(url: str | None) -> SonioxSettings:
         "stt_url": url or soniox.stt_url,
         "api_key": SecretStr(key or LOCAL_KEY),
         "batch_ms": round(CHUNK_S * 1_000),
-        "buffer_ms": BUFFER_MS,
+        "replay_ms": BUFFER_MS,
         "finish_timeout_s": FINISH_TIMEOUT_S,
     }
     return soniox.model_copy(update=changes)

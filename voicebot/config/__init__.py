@@ -1,11 +1,12 @@
 """Settings: one frozen tree, read once."""
 
-from voicebot.config.answers import FillerSettings, GiveUpSettings
+from voicebot.config.answers import DegradedSettings, FillerSettings, GiveUpSettings
 from voicebot.config.concealed import secret_values, shown_url
 from voicebot.config.reading import ALIASES, CONFIG_VARIABLE, DEFAULT_FILE, NESTED, PREFIX, load, variables
 from voicebot.config.sections import (
     ApiSettings,
     ApiToken,
+    FallbackSettings,
     LimitSettings,
     LiveSettings,
     LogSettings,
@@ -28,6 +29,8 @@ __all__ = [
     "PREFIX",
     "ApiSettings",
     "ApiToken",
+    "DegradedSettings",
+    "FallbackSettings",
     "FillerSettings",
     "GiveUpSettings",
     "LimitSettings",

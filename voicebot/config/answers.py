@@ -14,6 +14,7 @@ from voicebot.errors import ReplyRefused
 from voicebot.wire.webhook_reply import parse_reply
 
 MAX_BYTES = 65_536
+APOLOGY = "I am sorry, I cannot hear you at the moment. You can use the keys of your phone."
 
 
 def _read_actions(value: object) -> object:
@@ -56,3 +57,10 @@ class GiveUpSettings(Section):
 
     actions: Actions = ()
     """As in a reply, for example `say` and `hangup`; empty listens on."""
+
+
+class DegradedSettings(Section):
+    """Done when the call cannot hear any more (`call.degraded`), before what the application answers."""
+
+    actions: Actions = (Say(text=APOLOGY),)
+    """As in a reply, for example `say` and `transfer`; empty does nothing."""

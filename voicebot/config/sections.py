@@ -80,26 +80,56 @@ class TwilioSettings(Section):
     """One request to it."""
 
 
+class FallbackSettings(Section):
+    """A second Soniox account or region, used while the first refuses or fails; what is empty is as for the first.
+
+    There is none while everything is empty.
+    """
+
+    api_key: SecretStr = SecretStr("")
+    stt_url: SocketUrl = ""
+    tts_url: SocketUrl = ""
+
+
 class SonioxSettings(Section):
     """Soniox's two sockets."""
 
     api_key: SecretStr = SecretStr("")
     stt_url: SocketUrl = "wss://stt-rt.soniox.com/transcribe-websocket"
     tts_url: SocketUrl = "wss://tts-rt.soniox.com/tts-websocket"
+    fallback: FallbackSettings = FallbackSettings()
+    fallback_retry_s: Seconds = 60
+    """So long after it has failed or refused, the first account is tried again."""
     connect_timeout_s: Seconds = 5
     """TCP, TLS and WebSocket handshake of one attempt."""
     connect_attempts: Annotated[int, Field(ge=1, le=20)] = 4
-    """Attempts in a row before the recogniser counts as gone for this call."""
+    """Attempts in a row before an account counts as failed, and recognition as given up where there is no other."""
     retry_wait_s: Seconds = 0.25
-    """Wait before the second attempt; doubles with each further one. A 503 is retried at once."""
+    """Wait before the second attempt; doubles with each further one, shortened by chance to a half at most. 503, 408 and 413 want a new session at once."""
+    retry_wait_max_s: Seconds = 10
+    """Longest such wait, also where Soniox asks for a longer one (`Retry-After`)."""
+    recover_s: Seconds = 15
+    """Recognition that was given up for what may pass is tried again so often."""
+    recover_ms: Milliseconds = 5_000
+    """Newest audio that recognition hears first when it comes back."""
+    replay_ms: Annotated[int, Field(ge=200, le=600_000)] = 30_000
+    """Audio kept until its words are settled, for a new session to hear again; beyond it the oldest is given up. 8 kB a second."""
+    replay_speed: Annotated[float, Field(ge=2, le=1_000)] = 10
+    """A backlog is sent at most so many times faster than it was spoken, its first seconds at once (Soniox, real-time error handling)."""
+    rollover_s: Seconds = 16_200
+    """A session is replaced at the next quiet moment after so long; Soniox ends it after 300 minutes (limits)."""
+    rollover_patience_s: Seconds = 600
+    """Without a quiet moment it is replaced so much later all the same."""
+    ping_s: Seconds = 5
+    """A WebSocket ping goes out so often."""
+    pong_timeout_s: Seconds = 5
+    """Without an answer for so long the connection counts as broken, although nobody closed it."""
     keepalive_s: Seconds = 5
     """A keepalive is sent after so long without audio; Soniox closes after 20 s (connection keepalive)."""
     finish_timeout_s: Seconds = 3
     """From end of audio to `finished`."""
     batch_ms: Annotated[int, Field(ge=20, le=500)] = 100
     """Audio collected before one upstream message; flushed early by finalize and end of audio."""
-    buffer_ms: Annotated[int, Field(ge=200, le=60_000)] = 5_000
-    """Audio kept while the socket is not ready; beyond it the oldest is dropped and counted."""
     max_message_bytes: int = 1_048_576
     tts_first_audio_timeout_s: Seconds = 5
     tts_idle_close_s: Seconds = 30

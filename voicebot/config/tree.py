@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 
-from voicebot.config.answers import FillerSettings, GiveUpSettings
+from voicebot.config.answers import DegradedSettings, FillerSettings, GiveUpSettings
 from voicebot.config.sections import (
     ApiSettings,
     LimitSettings,
@@ -47,6 +47,7 @@ class NumberSettings(Section):
     """Another endpoint than `webhook.url` for this number."""
     filler: FillerSettings = FillerSettings()
     give_up: GiveUpSettings = GiveUpSettings()
+    degraded: DegradedSettings = DegradedSettings()
     retention_days: Annotated[float, Field(ge=0, le=36_500)] = 0
     """A call is deleted with everything kept of it so many days after its start; 0 keeps it for ever."""
     redaction: RedactionPolicy = RedactionPolicy()

@@ -55,14 +55,25 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class SttFailed:
-    """The recogniser is gone for this call: no session could be kept or opened; `code` is Soniox's, 0 without one."""
+    """The recogniser is given up: no session could be kept or opened; `code` is Soniox's, 0 without one.
+
+    `recovering` says that it is tried again in the background; without it nothing follows.
+    """
 
     code: int
     kind: str
     message: str
+    recovering: bool = False
 
 
-type SttEvent = Heard | Endpoint | Finalized | Finished | SttFailed
+@dataclass(frozen=True, slots=True)
+class SttRecovered:
+    """The recogniser that was given up works again; nothing was heard for `deaf_ms`."""
+
+    deaf_ms: int
+
+
+type SttEvent = Heard | Endpoint | Finalized | Finished | SttFailed | SttRecovered
 
 
 # --- carrier -> call ------------------------------------------------------------------------------

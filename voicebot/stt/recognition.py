@@ -1,7 +1,7 @@
 """Speech-to-text of one track: audio goes in at any time, words come out, sessions come and go inside."""
 
 import asyncio
-import math
+import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,16 +9,18 @@ from contextlib import AbstractContextManager, contextmanager
 import structlog
 
 from voicebot.config import SonioxSettings
-from voicebot.core.events import Finalized, Finished, SttEvent, SttFailed
+from voicebot.core.events import Finalized, Finished, SttEvent, SttFailed, SttRecovered
+from voicebot.core.incidents import Failed, Reconnecting, Replayed
 from voicebot.errors import PeerRefused, PeerUnavailable
-from voicebot.soniox_socket import open_socket, without_key
-from voicebot.stt.session import Ended, Line, Lost, Session
+from voicebot.soniox_accounts import Account, Accounts
+from voicebot.soniox_socket import PeerBusy, open_socket, without_key
+from voicebot.stt.patience import Again, GiveUp, Patience
+from voicebot.stt.session import ROLLOVER, Ended, Line, Lost, Session
 from voicebot.wire.soniox_errors import ADVICE, Retry
+from voicebot.wire.soniox_ledger import Ledger
 from voicebot.wire.soniox_stt import SttOptions
 from voicebot.wire.soniox_upstream import AudioFormat
 
-MAX_RETRY_WAIT_S = 10
-"""Waits between attempts double up to this."""
 TELEPHONE = AudioFormat()
 
 type OnEnd = Callable[[str | None], None]
@@ -32,6 +34,9 @@ class Recognition:
 
     `deliver` gets every event, one at a time and in order; while it waits, nothing more is read from Soniox. The methods
     that feed are synchronous and never wait; they may be called before `run` and do nothing after it.
+
+    A session that is lost loses no words: what was not settled is heard again by the next one. With `recovers`,
+    `SttFailed` is not the end where what is wrong may pass: it is tried again until `SttRecovered` or the end of audio.
     """
 
     def __init__(
@@ -40,13 +45,24 @@ class Recognition:
         options: SttOptions,
         deliver: Callable[[SttEvent], Awaitable[None]],
         audio_format: AudioFormat = TELEPHONE,
+        *,
+        accounts: Accounts | None = None,
+        recovers: bool = False,
     ) -> None:
         self._settings = settings
+        self._accounts = accounts or Accounts(settings)
+        self._patience = Patience(settings, self._accounts, recovers=recovers)
         self._options = self._wanted = options
         self._deliver = deliver
         self._line = Line(audio_format, settings)
+        self._ledger = Ledger(audio_format.bytes_per_second)
         self._session: Session | None = None
         self._undelivered: deque[SttEvent] = deque()
+        self._delivering = asyncio.Lock()
+        self._finishing = asyncio.Event()
+        self._deaf_since: float | None = None
+        self._works = False
+        """The present session, or the last one, has done something."""
         self._deadline: asyncio.Timeout | None = None
         self._over = False
         self._within: Callable[[], AbstractContextManager[OnEnd]] = _unwatched
@@ -63,7 +79,7 @@ class Recognition:
         self._line.forwarded, self._within = forwarded, session
 
     def feed(self, payload: bytes) -> None:
-        """Take audio, 8 kHz µ-law unless another format was given; kept while no socket is open, the oldest dropped."""
+        """Take audio, 8 kHz µ-law unless another format was given; kept until it is settled, beyond a bound dropped."""
         if not self._over:
             self._line.feed(payload)
 
@@ -81,6 +97,7 @@ class Recognition:
         if not self._over:
             self._line.upstream.finish()
             self._line.ring()
+            self._finishing.set()
             self._limit()
 
     def reconfigure(self, options: SttOptions) -> None:
@@ -98,7 +115,7 @@ class Recognition:
 
     @property
     def dropped_ms(self) -> int:
-        """Audio lost because no socket took it in time."""
+        """Audio that was lost: no session took it in time, or could hear it again."""
         return self._line.upstream.dropped_bytes * 1_000 // self._line.format.bytes_per_second
 
     @property
@@ -109,7 +126,7 @@ class Recognition:
     # --- the life of it
 
     async def run(self) -> None:
-        """Open a session at once and keep one open; return after `Finished` or `SttFailed` was delivered."""
+        """Open a session at once and keep one open; return after `Finished`, or `SttFailed` that recovers not."""
         try:
             async with asyncio.timeout(None) as self._deadline:
                 if self._line.upstream.finished:
@@ -120,8 +137,7 @@ class Recognition:
                 raise
             log.warning("stt.finish_unanswered", after_s=self._settings.finish_timeout_s)
             self.complete = False
-            owed = self._session.ledger.settle() if self._session is not None else []
-            await self._emit([*owed, *self._unasked(), Finished()])
+            await self._emit([*self._ledger.settle(), *self._unasked(), Finished()])
         finally:
             self._over = True
             self._line.close()
@@ -132,82 +148,130 @@ class Recognition:
 
     async def _keep_session(self) -> None:
         clock = asyncio.get_running_loop().time
-        failures = 0
         while not self._line.upstream.drained:
+            account = self._accounts.choose(self._patience.without) or self._accounts.all[0]
             opened_at = clock()
             with self._within() as ended:
-                outcome = await self._run_session()
+                outcome = await self._run_session(account)
                 ended(None if isinstance(outcome, Ended) else outcome.kind)
             if isinstance(outcome, Ended):
-                self.complete = self.complete and outcome.complete
-                failures = 0
+                self._ended(outcome)
+                await self._emit(self._ledger.settle())
                 continue
-            worked = self._session is not None and self._session.ledger.worked
-            failures = 1 if worked else failures + 1
-            if self._hopeless(outcome, failures):
-                await self._fail(outcome, failures)
+            self._lost(outcome)
+            lived_s = clock() - opened_at if self._works else None
+            if not await self._go_on(outcome, self._judge(outcome, account, lived_s)):
                 return
-            lived_s = clock() - opened_at if worked else None
-            wait_s = self._wait_s(outcome, failures, lived_s)
-            log.warning(
-                "stt.lost",
-                code=outcome.code,
-                kind=outcome.kind,
-                reason=without_key(outcome.message, self._settings),
-                wait_s=wait_s,
-            )
-            await asyncio.sleep(wait_s)
-        await self._emit([*self._unasked(), Finished()])
+        await self._emit([*self._ledger.settle(), *self._unasked(), Finished()])
 
-    async def _run_session(self) -> Ended | Lost:
-        """Run one session from its connection to its settled books."""
+    async def _run_session(self, account: Account) -> Ended | Lost:
+        """Run one session from its connection to its end."""
         loop = asyncio.get_running_loop()
         self._options = self._line.upstream.take_options() or self._options
-        self._session = None
+        self._session, self._works = None, False
         started_at = loop.time()
         try:
-            async with open_socket(self._settings.stt_url, self._settings) as socket:
+            async with open_socket(account.stt_url, account.key, self._settings) as socket:
                 self.connected_ms = round((loop.time() - started_at) * 1_000)
-                log.debug("stt.connected", connected_ms=self.connected_ms)
+                log.debug("stt.connected", connected_ms=self.connected_ms, fallback=account.fallback)
                 self._options = self._line.upstream.take_options() or self._options
-                self._session = Session(socket, self._line, self._settings, self._emit)
-                outcome = await self._session.run(self._options)
-                await self._emit(self._session.ledger.settle())
+                await self._begin()
+
+                async def proven() -> None:
+                    await self._proven(account)
+
+                self._session = Session(socket, self._line, self._ledger, self._settings, self._emit, proven)
+                return await self._session.run(self._options)
         except PeerRefused as refusal:
             return Lost(Retry.NEVER, refusal.code, "refused", str(refusal))
+        except PeerBusy as busy:
+            return Lost(Retry.BACKOFF, busy.code, "unreachable", str(busy), busy.retry_after_s)
         except PeerUnavailable as error:
             return Lost(Retry.BACKOFF, 0, "unreachable", str(error))
-        self._options = self._session.next_options or self._options
-        if isinstance(outcome, Lost):
-            self.complete = self.complete and not self._session.ledger.audio_sent
-        return outcome
 
-    def _hopeless(self, loss: Lost, failures: int) -> bool:
-        audio_sent = self._session is not None and self._session.ledger.audio_sent
-        return (
-            loss.retry is Retry.NEVER
-            or failures >= self._settings.connect_attempts
-            or (audio_sent and not self._line.format.resumable)
-        )
+    async def _begin(self) -> None:
+        if self._deaf_since is not None:
+            self._line.upstream.shorten(self._line.bytes_of(self._settings.recover_ms))
+        gone = self._ledger.begin(self._line.upstream.begins_at)
+        self.complete = self.complete and not gone
+        await self._emit(gone)
 
-    def _wait_s(self, loss: Lost, failures: int, lived_s: float | None) -> float:
-        """Return how long to wait; `lived_s` is None for a session that never worked.
+    async def _proven(self, account: Account) -> None:
+        """The session works; had it been given up, it hears again."""
+        self._works = True
+        self._patience.worked()
+        self._accounts.worked(account)
+        if self._deaf_since is not None:
+            deaf_ms = round((asyncio.get_running_loop().time() - self._deaf_since) * 1_000)
+            self._deaf_since = None
+            log.warning("stt.recovered", deaf_ms=deaf_ms, fallback=account.fallback)
+            await self._emit([SttRecovered(deaf_ms)])
 
-        Where Soniox expects a new request at once it gets one, but not again and again.
-        """
-        first_s = self._settings.retry_wait_s
-        at_once = loss.retry in {Retry.NOW, Retry.NEW_SESSION} and failures == 1
-        if at_once and (lived_s is None or lived_s > first_s):
-            return 0
-        return min(math.ldexp(first_s, failures - 1), MAX_RETRY_WAIT_S)
+    # --- how sessions end
+
+    def _ended(self, outcome: Ended) -> None:
+        self.complete = self.complete and outcome.complete
+        self._line.upstream.done()
+        self._patience.worked()
+        if self._session is not None:
+            self._options = self._session.next_options or self._options
+
+    def _lost(self, loss: Lost) -> None:
+        """What was not settled, or not answered, is for the next session."""
+        rewound = self._line.upstream.rewind()
+        self._ledger.lost()
+        self.complete = self.complete and not rewound.lost
+        if loss.kind != ROLLOVER:
+            self._accounts.observe(Failed("stt", loss.kind))
+        if rewound.replayed:
+            self._accounts.observe(Replayed(rewound.replayed * 1_000 // self._line.format.bytes_per_second))
+
+    def _judge(self, loss: Lost, account: Account, lived_s: float | None) -> Again | GiveUp:
+        if self._session is not None and self._ledger.audio_sent and not self._line.format.resumable:
+            return GiveUp(recovering=False)
+        return self._patience.judge(loss, account, lived_s, random.random())  # noqa: S311 - spreads calls, hides nothing
+
+    async def _go_on(self, loss: Lost, verdict: Again | GiveUp) -> bool:
+        """Wait for the next attempt; return False when there is none."""
+        reason = without_key(loss.message, self._settings)
+        if isinstance(verdict, GiveUp):
+            if self._deaf_since is None or not verdict.recovering:
+                await self._fail(loss, reason, recovering=verdict.recovering)
+            if not verdict.recovering:
+                return False
+            verdict = Again(self._settings.recover_s, "recovery")
+        wait_s, why = verdict.wait_s, verdict.why
+        told = log.info if why == "rollover" else log.warning
+        told("stt.lost", code=loss.code, kind=loss.kind, reason=reason, wait_s=round(wait_s, 3), why=why)
+        await self._pause(wait_s)
+        if not self._line.upstream.drained:
+            self._accounts.observe(Reconnecting(why))
+        return True
+
+    async def _pause(self, wait_s: float) -> None:
+        """Wait; once recognition is given up, the end of audio is not waited for either."""
+        if self._deaf_since is None:
+            await asyncio.sleep(wait_s)
+            return
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._finishing.wait()
+        except TimeoutError:
+            return
+        self._line.upstream.shorten(0)
 
     # --- what is delivered
 
-    async def _fail(self, loss: Lost, failures: int) -> None:
-        message = without_key(loss.message, self._settings) + (f" ({failures} attempts)" if failures > 1 else "")
-        log.error("stt.failed", code=loss.code, kind=loss.kind, reason=message, advice=ADVICE.get(loss.code, ""))
+    async def _fail(self, loss: Lost, reason: str, *, recovering: bool) -> None:
+        failures = self._patience.failures
+        message = reason + (f" ({failures} attempts)" if failures > 1 else "")
+        advice = ADVICE.get(loss.code, "")
+        log.error("stt.failed", code=loss.code, kind=loss.kind, reason=message, advice=advice, recovering=recovering)
         self.complete = False
-        await self._emit([*self._unasked(), SttFailed(loss.code, loss.kind, message)])
+        self._deaf_since = asyncio.get_running_loop().time()
+        owed = [*self._ledger.settle(), *self._unasked()]
+        self._line.upstream.give_up()
+        await self._emit([*owed, SttFailed(loss.code, loss.kind, message, recovering=recovering)])
 
     def _unasked(self) -> list[SttEvent]:
         """Answers to the requests that no session will ever see."""
@@ -216,9 +280,10 @@ class Recognition:
     async def _emit(self, events: Iterable[SttEvent]) -> None:
         """Deliver in order; what a deadline interrupts is delivered first of all by the next call."""
         self._undelivered.extend(events)
-        while self._undelivered:
-            await self._deliver(self._undelivered[0])
-            self._undelivered.popleft()
+        async with self._delivering:
+            while self._undelivered:
+                await self._deliver(self._undelivered[0])
+                self._undelivered.popleft()
 
 
 @contextmanager

@@ -9,13 +9,22 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.config import SonioxSettings
-from voicebot.core.events import SttEvent
+from voicebot.core.events import Finalized, Heard, SttEvent
 from voicebot.errors import PeerProtocolError
 from voicebot.soniox_socket import describe_close
 from voicebot.wire.soniox_errors import ErrorFrame, Retry
 from voicebot.wire.soniox_ledger import Ledger
 from voicebot.wire.soniox_stt import END_OF_AUDIO, FINALIZE, KEEPALIVE, Message, SttOptions, config_message, read
 from voicebot.wire.soniox_upstream import Audio, AudioFormat, Item, Reconfigure, Upstream
+
+ROLLOVER = "rollover"
+"""Kind of a loss that we have brought about ourselves."""
+QUIET_S = 1
+"""No words for so long, and none under way, is a quiet moment."""
+PROVEN_S = 1
+"""A session that has answered and stands for so long works."""
+BURST_S = 5
+"""So much of a backlog is sent at once (Soniox, real-time error handling: short bursts are fine)."""
 
 log = structlog.get_logger()
 
@@ -29,12 +38,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The session ended otherwise; `code` is Soniox's, 0 without one."""
+    """The session ended otherwise; `code` is Soniox's or that of the handshake, 0 without one."""
 
     retry: Retry
     code: int
     kind: str
     message: str
+    retry_after_s: float | None = None
 
 
 class Line:
@@ -45,7 +55,8 @@ class Line:
         frames_per_batch = settings.batch_ms * audio_format.bytes_per_second // 1_000 // audio_format.frame_bytes
         self.upstream = Upstream(
             frames_per_batch * audio_format.frame_bytes,
-            settings.buffer_ms * audio_format.bytes_per_second // 1_000,
+            settings.replay_ms * audio_format.bytes_per_second // 1_000,
+            audio_format,
         )
         self._batch_s = settings.batch_ms / 1_000
         self._bell = asyncio.Event()
@@ -88,6 +99,16 @@ class Line:
         if self.forwarded:
             self.forwarded(now - self._whole_at + self.upstream.waiting_bytes / self.format.bytes_per_second)
 
+    def settled(self, ms: int, *, answers: int) -> None:
+        """Forget audio before `ms`, and so many requests to settle."""
+        self.upstream.settled(self.bytes_of(ms))
+        for _ in range(answers):
+            self.upstream.answered()
+
+    def bytes_of(self, ms: int) -> int:
+        """Return the size of so much audio."""
+        return ms * self.format.bytes_per_second // 1_000
+
     def close(self) -> None:
         """Stop the timer, and let go whoever waits for room."""
         self.room.set()
@@ -108,30 +129,62 @@ class Line:
             self.ring()
 
 
+class _Backlog:
+    """Audio that had to wait for the session is sent faster than it was spoken, but not all at once."""
+
+    def __init__(self, line: Line, settings: SonioxSettings) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._began_at = self._clock()
+        self._left = line.upstream.waiting_bytes
+        self._sent = -BURST_S * line.format.bytes_per_second
+        self._bytes_per_second = settings.replay_speed * line.format.bytes_per_second
+
+    async def pace(self, size: int) -> None:
+        """Wait until `size` further bytes may go out."""
+        if self._left <= 0:
+            return
+        self._left -= size
+        self._sent += size
+        if (wait_s := self._began_at + self._sent / self._bytes_per_second - self._clock()) > 0:
+            await asyncio.sleep(wait_s)
+
+
 class Session:
     """Sends what the line holds, in order, and emits what comes back.
 
-    `next_options` is set when the session ended because the options change.
+    `next_options` is set when the session ended because the options change; `proven` is called once, when the session
+    has done something, or has stood for a while.
     """
 
     def __init__(
         self,
         socket: ClientConnection,
         line: Line,
+        ledger: Ledger,
         settings: SonioxSettings,
         emit: Callable[[Iterable[SttEvent]], Awaitable[None]],
+        proven: Callable[[], Awaitable[None]],
     ) -> None:
         self._socket = socket
         self._line = line
+        self._ledger = ledger
         self._settings = settings
         self._emit = emit
         self._loop = asyncio.get_running_loop()
         self._sent_at = self._loop.time()
         self._end_by: float | None = None
         self._timer: asyncio.Timeout | None = None
-        self.ledger = Ledger(line.format.bytes_per_second)
+        self._proven: Callable[[], Awaitable[None]] | None = proven
+        self._heard_at = self._sent_at
+        self._rolled_over = False
+        self._backlog = _Backlog(line, settings)
         self.next_options: SttOptions | None = None
-        self.ready = False
+        self._answered = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the session has answered."""
+        return self._answered.is_set()
 
     async def run(self, options: SttOptions) -> Ended | Lost:
         """Live until the session is over; never raises for what the peer does."""
@@ -142,7 +195,8 @@ class Session:
         except ConnectionClosed as closed:
             return self._closed(closed)
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(self._send()), group.create_task(self._keep_alive())]
+            work = (self._send, self._keep_alive, self._grow_old, self._stand)
+            helpers = [group.create_task(helper()) for helper in work]
             outcome = await self._receive()
             for helper in helpers:
                 helper.cancel()
@@ -158,7 +212,7 @@ class Session:
                     case Audio() as audio:
                         await self._send_audio(audio)
                     case "finalize":
-                        self.ledger.ask(self._loop.time() + self._settings.finish_timeout_s)
+                        self._ledger.ask(self._loop.time() + self._settings.finish_timeout_s)
                         self._reset_timer()
                         await self._socket.send(FINALIZE)
                     case "finish":
@@ -170,23 +224,18 @@ class Session:
             return
 
     async def _send_audio(self, audio: Audio) -> None:
-        self.ledger.send_audio(audio.position, len(audio.data))
-        sent = False
-        try:
-            await self._socket.send(audio.data)
-            sent = True
-        finally:
-            if not sent:  # the next session will hear it
-                self._line.upstream.put_back(audio)
+        await self._backlog.pace(len(audio.data))
+        self._ledger.send_audio(audio.position, len(audio.data))
+        await self._socket.send(audio.data)
         self._sent_at = self._loop.time()
         self._line.sent(self._sent_at)
 
     async def _end_audio(self) -> None:
         """Without audio there is nothing to wait for, and Soniox would answer the end with an error (No audio received)."""
-        wait_s = self._settings.finish_timeout_s if self.ledger.audio_sent else 0
+        wait_s = self._settings.finish_timeout_s if self._ledger.audio_sent else 0
         self._end_by = self._loop.time() + wait_s
         self._reset_timer()
-        if self.ledger.audio_sent:
+        if self._ledger.audio_sent:
             await self._socket.send(END_OF_AUDIO)
 
     async def _keep_alive(self) -> None:
@@ -199,6 +248,33 @@ class Session:
                 await asyncio.sleep(self._settings.keepalive_s - idle_s)
         except ConnectionClosed:
             return
+
+    # --- age
+
+    async def _grow_old(self) -> None:
+        """Give way to a new session before Soniox ends this one, where nothing is being said if possible (limits)."""
+        await asyncio.sleep(self._settings.rollover_s)
+        patience_ends = self._loop.time() + self._settings.rollover_patience_s
+        while not self._quiet and self._loop.time() < patience_ends:  # noqa: ASYNC110 - quiet is the absence of events
+            await asyncio.sleep(min(QUIET_S, self._settings.rollover_patience_s) / 2)
+        if self._end_by is None:
+            self._rolled_over = True
+            await self._socket.close()
+
+    @property
+    def _quiet(self) -> bool:
+        return self._ledger.quiet and self._loop.time() - self._heard_at >= QUIET_S
+
+    async def _stand(self) -> None:
+        """A session that stands for a while works, although nothing is said."""
+        await self._answered.wait()
+        await asyncio.sleep(PROVEN_S)
+        await self._prove()
+
+    async def _prove(self) -> None:
+        proven, self._proven = self._proven, None
+        if proven:
+            await proven()
 
     # --- down
 
@@ -231,8 +307,14 @@ class Session:
         if isinstance(message, ErrorFrame):
             log.warning("stt.error", code=message.code, kind=message.kind, request_id=message.request_id)
             return Lost(message.retry, message.code, message.kind, message.message)
-        self.ready = True
-        await self._emit(self.ledger.take(message))
+        self._answered.set()
+        if message.events != (Heard(),):
+            self._heard_at = self._loop.time()
+        events = self._ledger.take(message)
+        self._line.settled(self._ledger.settled_to_ms, answers=sum(isinstance(event, Finalized) for event in events))
+        if self._ledger.worked:
+            await self._prove()
+        await self._emit(events)
         if not message.finished:
             return None
         if self._end_by is None:
@@ -242,26 +324,29 @@ class Session:
     def _read(self, data: str | bytes) -> Message | ErrorFrame:
         if isinstance(data, bytes):
             raise PeerProtocolError("soniox", f"a binary message of {len(data)} bytes, expected text")
-        return read(data, self.ledger.base_ms)
+        return read(data, self._ledger.base_ms)
 
     async def _answer_overdue(self) -> None:
-        if events := self.ledger.give_up(self._loop.time()):
+        if events := self._ledger.give_up(self._loop.time()):
             log.warning("stt.finalize_unanswered", count=len(events), after_s=self._settings.finish_timeout_s)
+            self._line.settled(0, answers=len(events))
             await self._emit(events)
 
     def _ended_late(self) -> Ended:
-        if self.ledger.audio_sent:
+        if self._ledger.audio_sent:
             log.warning("stt.finish_unanswered", after_s=self._settings.finish_timeout_s)
-        return Ended(complete=not self.ledger.audio_sent)
+        return Ended(complete=not self._ledger.audio_sent)
 
     def _closed(self, closed: ConnectionClosed) -> Lost:
         """Say why; `finished` did not come, so even a polite close is a loss."""
-        return Lost(Retry.BACKOFF, 0, "connection_lost", describe_close(closed, self._settings.max_message_bytes))
+        if self._rolled_over:
+            return Lost(Retry.NEW_SESSION, 0, ROLLOVER, "the session has grown old")
+        return Lost(Retry.BACKOFF, 0, "connection_lost", describe_close(closed, self._settings))
 
     # --- deadlines
 
     def _due(self) -> float | None:
-        dues = [due for due in (self._end_by, self.ledger.answer_due()) if due is not None]
+        dues = [due for due in (self._end_by, self._ledger.answer_due()) if due is not None]
         return min(dues, default=None)
 
     def _reset_timer(self) -> None:

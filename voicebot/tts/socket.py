@@ -8,9 +8,11 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.config import SonioxSettings
+from voicebot.core.incidents import Failed
 from voicebot.errors import PeerError, PeerProtocolError, PeerRefused, PeerUnavailable
+from voicebot.soniox_accounts import Accounts
 from voicebot.soniox_socket import describe_close, open_socket, without_key
-from voicebot.wire.soniox_errors import PEER, ErrorFrame, Retry
+from voicebot.wire.soniox_errors import PEER, ErrorFrame, Retry, refuses_account
 from voicebot.wire.soniox_tts import KEEPALIVE, Ignored, Speech, Terminated, TtsError, read
 
 FORGET_S = 10
@@ -35,8 +37,9 @@ class Listener(Protocol):
 class TtsSocket:
     """Streams may be put on it before it is open; when `run` returns it is gone and all its streams were told."""
 
-    def __init__(self, settings: SonioxSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: SonioxSettings, accounts: Accounts) -> None:
+        self._settings, self._accounts = settings, accounts
+        self.account = accounts.choose() or accounts.all[0]
         self._clock = asyncio.get_running_loop().time
         self._socket: ClientConnection | None = None
         self._settled = asyncio.Event()
@@ -82,7 +85,7 @@ class TtsSocket:
         retry = False
         try:
             error = await self._open() or error
-            retry = self._socket is not None and not isinstance(error, PeerRefused)
+            retry = (self._socket is not None and not isinstance(error, PeerRefused)) or self._elsewhere
         finally:
             self.closed = True
             self._settled.set()
@@ -90,22 +93,34 @@ class TtsSocket:
                 listener.failed(error, retry=retry)
             self._streams.clear()
 
+    @property
+    def _elsewhere(self) -> bool:
+        """Another account may be served where this one is not."""
+        return self._accounts.present() is not self.account
+
+    def _failed(self, kind: str) -> None:
+        self._accounts.observe(Failed("tts", kind))
+
     async def _open(self) -> PeerError | None:
         attempts, wait_s = self._settings.connect_attempts, self._settings.retry_wait_s
         while True:
             try:
-                async with open_socket(self._settings.tts_url, self._settings) as socket:
+                async with open_socket(self.account.tts_url, self.account.key, self._settings) as socket:
                     self._socket = socket
                     self._settled.set()
                     return await self._serve(socket)
             except PeerRefused as refusal:
+                self._failed("refused")
+                self._accounts.failed(self.account)
                 return refusal
             except PeerUnavailable as error:
                 attempts -= 1
+                self._failed("unreachable")
                 log.warning("tts.unreachable", reason=str(error), attempts_left=attempts)
                 if not attempts:
+                    self._accounts.failed(self.account)
                     return error
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(min(wait_s, self._settings.retry_wait_max_s))
             wait_s *= 2
 
     async def _serve(self, socket: ClientConnection) -> PeerError | None:
@@ -143,7 +158,8 @@ class TtsSocket:
             except ConnectionClosed as closed:
                 if self.closed:
                     return None
-                return PeerUnavailable(PEER, describe_close(closed, self._settings.max_message_bytes))
+                self._failed("connection_lost")
+                return PeerUnavailable(PEER, describe_close(closed, self._settings))
             try:
                 failure = self._take(data)
             except PeerProtocolError as error:
@@ -157,6 +173,7 @@ class TtsSocket:
             raise PeerProtocolError(PEER, f"a binary message of {len(data)} bytes, expected text")
         match read(data):
             case Speech(stream_id=stream_id) as speech:
+                self._accounts.worked(self.account)
                 if listener := self._streams.get(stream_id):
                     listener.heard(speech)
             case Terminated(stream_id):
@@ -175,10 +192,18 @@ class TtsSocket:
         if listener := self._streams.pop(stream_id, None):
             self._left[stream_id] = self._clock()  # `terminated` follows
             log.warning("tts.error", code=frame.code, kind=frame.kind, request_id=frame.request_id)
-            listener.failed(self._error(frame), retry=frame.retry is Retry.NOW)
+            error = self._error(frame)
+            self.closed = self.closed or self._elsewhere  # no further stream is put on it
+            listener.failed(error, retry=frame.retry is Retry.NOW or self._elsewhere)
 
     def _error(self, frame: ErrorFrame) -> PeerError:
         message = without_key(frame.message, self._settings)
+        self._failed(frame.kind)
+        if refuses_account(frame.code):
+            log.error(
+                "tts.refused", code=frame.code, kind=frame.kind, advice=frame.advice, fallback=self.account.fallback
+            )
+            self._accounts.failed(self.account)
         if frame.retry is Retry.NEVER:
             return PeerRefused(PEER, f"{frame.code} {frame.kind}: {message}", code=frame.code)
         return PeerUnavailable(PEER, f"{frame.code} {frame.kind}: {message}")

@@ -11,6 +11,7 @@ from typing import Self
 from voicebot.config import SonioxSettings
 from voicebot.errors import LocalProtocolError, PeerError, PeerProtocolError, PeerUnavailable
 from voicebot.metrics import Metrics
+from voicebot.soniox_accounts import Accounts
 from voicebot.tts.socket import TtsSocket
 from voicebot.wire.soniox_errors import PEER
 from voicebot.wire.soniox_tts import (
@@ -35,9 +36,12 @@ class SpeechChunk:
 class Voices:
     """The pool; `run` owns everything that happens in it."""
 
-    def __init__(self, settings: SonioxSettings, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, settings: SonioxSettings, accounts: Accounts | None = None, metrics: Metrics | None = None
+    ) -> None:
         self.settings = settings
         self.metrics = metrics or Metrics()
+        self._accounts = accounts or Accounts(settings)
         self._sockets: list[TtsSocket] = []
         self._numbers = itertools.count(1)
         self._group: asyncio.TaskGroup | None = None
@@ -70,11 +74,11 @@ class Voices:
     def socket(self) -> TtsSocket:
         """Return a socket with room for one more stream, a new one if need be."""
         for socket in self._sockets:
-            if socket.free:
+            if socket.free and socket.account is self._accounts.present():
                 return socket
         if self._group is None:
             raise LocalProtocolError("speech is asked for while Voices.run is not running")
-        socket = TtsSocket(self.settings)
+        socket = TtsSocket(self.settings, self._accounts)
         self._sockets.append(socket)
         self._group.create_task(self._run(socket))
         return socket

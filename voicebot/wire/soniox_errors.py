@@ -15,7 +15,7 @@ class Retry(Enum):
     BACKOFF = "backoff"
     """A new request after a growing wait."""
     NEW_SESSION = "new session"
-    """This session has reached its limit; a new one may be opened."""
+    """This session has reached its limit, of age or of patience; a new one may be opened at once."""
     NEVER = "never"
     """The request itself, the key or the balance is wrong; only a person can help."""
 
@@ -25,7 +25,7 @@ RETRIES = {
     401: Retry.NEVER,
     402: Retry.NEVER,
     403: Retry.NEVER,
-    408: Retry.BACKOFF,
+    408: Retry.NEW_SESSION,
     413: Retry.NEW_SESSION,
     429: Retry.BACKOFF,
     500: Retry.BACKOFF,
@@ -66,6 +66,11 @@ class ErrorFrame:
     def advice(self) -> str:
         """What a person can do about it; empty for an unknown code."""
         return ADVICE.get(self.code, "")
+
+
+def refuses_account(code: int) -> bool:
+    """Say whether `code` refuses the key or its account: another account may be served, the same request is not wrong."""
+    return code in {401, 402, 403}
 
 
 def retry_class(code: int, kind: str = "") -> Retry:

@@ -1,4 +1,4 @@
-"""What goes up a speech-to-text socket, in order: audio in batches, and the commands between them."""
+"""What goes up a speech-to-text socket, in order: audio in batches, and the commands between them; kept until settled."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from voicebot.wire.soniox_stt import CONTAINER, SttOptions
 
 MAX_FINALIZES = 32
 """Requests to settle that may wait for a socket; further ones need no wait, their answer would say nothing new."""
+PREROLL_MS = 500
+"""Settled audio that is replayed as well, so that a new session does not begin in the middle of a word."""
 BYTES_PER_SAMPLE = {"mulaw": 1, "alaw": 1, "pcm_s8": 1, "pcm_u8": 1}
 # A container's bytes say nothing about time; this is the pace of the example program on Soniox's page.
 CONTAINER_BYTES_PER_SECOND = 32_000
@@ -61,19 +63,37 @@ type Command = Literal["finalize", "finish"]
 type Item = Audio | Reconfigure | Command
 
 
-class Upstream:
-    """A bounded line of audio and commands: commands keep their place, the oldest audio gives way when it is too long.
+@dataclass(frozen=True, slots=True)
+class Rewound:
+    """What a new session gets again, and what it cannot get because it fell out of the bound; bytes."""
 
-    A phone cannot be paused, so `feed` never refuses; what was lost is counted in `dropped_bytes`.
+    replayed: int
+    lost: int
+
+
+class Upstream:
+    """A bounded line of audio and commands; what was taken stays in reach until it is settled, and `rewind` puts it back.
+
+    A phone cannot be paused, so `feed` never refuses: beyond the bound the oldest audio gives way. What no session has
+    heard, or would have to hear again and cannot, is counted in `dropped_bytes`. Commands keep their place.
     """
 
-    def __init__(self, batch_bytes: int, buffer_bytes: int) -> None:
+    def __init__(self, batch_bytes: int, keep_bytes: int, audio_format: AudioFormat | None = None) -> None:
+        self._format = audio_format or AudioFormat()
         self._batch_bytes = max(1, batch_bytes)
-        self._buffer_bytes = max(self._batch_bytes, buffer_bytes)
+        self._keep_bytes = max(self._batch_bytes, keep_bytes)
         self._batch = bytearray()
         self._items: deque[Item] = deque()
         self._waiting_bytes = 0
         self._fed_bytes = 0
+        self._sent: deque[Audio] = deque()
+        """Audio that was taken and may be needed again."""
+        self._sent_bytes = 0
+        self._commands: deque[tuple[int, Reconfigure | Command]] = deque()
+        """Commands that were taken and not answered, each with its place in the stream."""
+        self._taken_end = 0
+        self._settled_end = 0
+        self._forgotten_end = 0
         self.dropped_bytes = 0
         self.finished = False
 
@@ -89,8 +109,19 @@ class Upstream:
 
     @property
     def half_empty(self) -> bool:
-        """Whether a source that can wait should go on: at most half of the buffer is taken."""
-        return 2 * self._waiting_bytes <= self._buffer_bytes
+        """Whether a source that can wait should go on: at most half of the bound waits to be taken."""
+        return 2 * self._waiting_bytes <= self._keep_bytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """Audio in memory: taken and waiting."""
+        return self._sent_bytes + self._waiting_bytes + len(self._batch)
+
+    @property
+    def begins_at(self) -> int:
+        """Where the audio begins that will be taken next, in bytes of the whole stream."""
+        first = next((item for item in self._items if isinstance(item, Audio)), None)
+        return first.position if first else self._fed_bytes - len(self._batch)
 
     @property
     def drained(self) -> bool:
@@ -120,8 +151,7 @@ class Upstream:
             self._items.append(Audio(data, start + offset))
             self._waiting_bytes += len(data)
         self._batch.clear()
-        while self._waiting_bytes > self._buffer_bytes:
-            self._drop_oldest()
+        self._trim(self._keep_bytes)
         return True
 
     def finalize(self) -> bool:
@@ -154,14 +184,16 @@ class Upstream:
         if not self._items:
             return None
         item = self._items.popleft()
-        if isinstance(item, Audio):
-            self._waiting_bytes -= len(item.data)
+        if not isinstance(item, Audio):
+            self._commands.append((self._taken_end, item))
+            return item
+        size = len(item.data)
+        self._waiting_bytes -= size
+        self._taken_end = item.position + size
+        if self._format.resumable:
+            self._sent.append(item)
+            self._sent_bytes += size
         return item
-
-    def put_back(self, audio: Audio) -> None:
-        """Undo `take` for a batch that could not be sent."""
-        self._items.appendleft(audio)
-        self._waiting_bytes += len(audio.data)
 
     def take_options(self) -> SttOptions | None:
         """Take the options that hold before any further audio, None if they do not change."""
@@ -170,6 +202,83 @@ class Upstream:
             options = self._items[0].options
             self._items.popleft()
         return options
+
+    # --- what was taken ---------------------------------------------------------------------------
+
+    def settled(self, position: int) -> None:
+        """Audio before `position` is settled: no session has to hear it again."""
+        self._settled_end = max(self._settled_end, position)
+        needed = self._settled_end - self._preroll
+        while self._sent and self._sent[0].position + len(self._sent[0].data) <= needed:
+            self._sent_bytes -= len(self._sent.popleft().data)
+
+    def answered(self) -> None:
+        """The oldest request to settle that was taken is answered."""
+        place = next((at for at, (_, command) in enumerate(self._commands) if command == "finalize"), None)
+        if place is not None:
+            del self._commands[place]
+
+    def done(self) -> None:
+        """The session has ended as it should: everything that was taken is settled and answered."""
+        self._sent.clear()
+        self._commands.clear()
+        self._sent_bytes = 0
+        self._settled_end = max(self._settled_end, self._taken_end)
+
+    def rewind(self) -> Rewound:
+        """The session is lost: what was taken and is not settled, or not answered, is taken again, in its order."""
+        begin = self._resume_at()
+        lost = max(0, self._forgotten_end - self._settled_end) if begin < self._taken_end else 0
+        again: list[Item] = []
+        for audio in self._sent:
+            if (end := audio.position + len(audio.data)) > begin:
+                cut = max(0, begin - audio.position)
+                self._put_commands(again, audio.position + cut)
+                again.append(Audio(audio.data[cut:], end - len(audio.data) + cut))
+        self._put_commands(again, None)
+        replayed = sum(len(item.data) for item in again if isinstance(item, Audio))
+        self._items.extendleft(reversed(again))
+        self._waiting_bytes += replayed
+        self._sent.clear()
+        self._sent_bytes = 0
+        self._taken_end = begin
+        self._forgotten_end = self._settled_end = max(self._settled_end, begin)
+        self.dropped_bytes += lost
+        return Rewound(replayed, lost)
+
+    def give_up(self) -> None:
+        """Nobody waits for what was fed so far: its audio is dropped, requests to settle it are answered elsewhere."""
+        self.shorten(0)
+        self._items = deque(item for item in self._items if item != "finalize")
+
+    def shorten(self, keep_bytes: int) -> None:
+        """Drop the oldest audio that waits, but for so much: nobody would want to hear it any more."""
+        self._trim(keep_bytes)
+
+    @property
+    def _preroll(self) -> int:
+        return PREROLL_MS * self._format.bytes_per_second // 1_000
+
+    def _resume_at(self) -> int:
+        """Where a new session has to begin."""
+        if self._settled_end >= self._taken_end or not self._sent:
+            return self._taken_end
+        wanted = max(0, self._settled_end - self._preroll)
+        wanted -= wanted % self._format.frame_bytes
+        return max(wanted, self._sent[0].position)
+
+    def _put_commands(self, again: list[Item], before: int | None) -> None:
+        while self._commands and (before is None or self._commands[0][0] <= before):
+            again.append(self._commands.popleft()[1])
+
+    def _trim(self, keep_bytes: int) -> None:
+        """Audio that was sent is only forgotten: as long as its session lives, nothing is lost."""
+        while self._sent and self._sent_bytes + self._waiting_bytes > keep_bytes:
+            audio = self._sent.popleft()
+            self._sent_bytes -= len(audio.data)
+            self._forgotten_end = audio.position + len(audio.data)
+        while self._waiting_bytes > keep_bytes:
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         for index, item in enumerate(self._items):

@@ -10,6 +10,26 @@ from voicebot.core.actions import Transfer
 
 TOKEN = "token"  # noqa: S105 - the parameter's name, not a secret
 CONTENT_TYPE = "text/xml"
+LOCALES = {
+    "ca": "ca-ES",
+    "da": "da-DK",
+    "de": "de-DE",
+    "en": "en-US",
+    "es": "es-ES",
+    "fi": "fi-FI",
+    "fr": "fr-FR",
+    "it": "it-IT",
+    "ja": "ja-JP",
+    "ko": "ko-KR",
+    "nl": "nl-NL",
+    "no": "nb-NO",
+    "pl": "pl-PL",
+    "pt": "pt-BR",
+    "ru": "ru-RU",
+    "sv": "sv-SE",
+    "zh": "zh-CN",
+}
+"""What the carrier's voice calls our languages (TwiML Say, language); others are left to its default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +48,13 @@ class Doors:
         return f"{self.origin}/twilio/{path}"
 
 
-def connect(doors: Doors, token: str, *, digits: str = "") -> str:
-    """Open a two-way stream; what follows it is asked for at ``connected``. `digits` are pressed first."""
+def connect(doors: Doors, token: str, *, digits: str = "", say: str = "", language: str = "") -> str:
+    """Open a two-way stream; what follows it is asked for at ``connected``. `digits` are pressed, `say` is said first."""
     response = VoiceResponse()
+    if say:
+        locale = LOCALES.get(language)
+        text = "".join(character if character.isprintable() else " " for character in say)
+        response.say(text, **({"language": locale} if locale else {}))
     if digits:
         response.play(digits=digits)
     connection = Connect(action=doors.at("connected"), method="POST")

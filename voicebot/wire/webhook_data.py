@@ -262,6 +262,32 @@ class TransferFailedData(Model):
     """What the bot said since the last event that carried this field."""
 
 
+class CallDegradedData(Model):
+    """A part of the service is gone and the call goes on without it."""
+
+    what: Literal["recognition"]
+    """`recognition`: nothing the caller says is understood; keys are."""
+    kind: str
+    """What went wrong, in Soniox's words (`error_type`), or `unreachable`, `connection_lost`, `refused`."""
+    code: int
+    """Its number (`error_code`, or the status of the handshake); 0 where there is none."""
+    message: str
+    """What went wrong, for a person."""
+    recovering: bool
+    """It is tried again in the background; `false`: only a person can help."""
+    spoken: tuple[SpokenData, ...] = ()
+    """What the bot said since the last event that carried this field."""
+
+
+class CallRecoveredData(Model):
+    """What was gone is back."""
+
+    what: Literal["recognition"]
+    """As in `call.degraded`."""
+    ms: int
+    """How long it was gone."""
+
+
 class TranscriptFinalData(Model):
     """Something was said on a call that is only transcribed."""
 

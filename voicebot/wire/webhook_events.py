@@ -8,8 +8,10 @@ from pydantic import AwareDatetime, Field
 
 from voicebot.core.events import Token, Turn
 from voicebot.wire.webhook_data import (
+    CallDegradedData,
     CallEndedData,
     CallInfo,
+    CallRecoveredData,
     CallStartedData,
     DigitsCompletedData,
     EntryData,
@@ -98,6 +100,20 @@ class TransferFailedEvent(_Asking):
     data: TransferFailedData
 
 
+class CallDegradedEvent(_Asking):
+    """The call cannot hear any more and goes on."""
+
+    type: Literal["call.degraded"] = "call.degraded"
+    data: CallDegradedData
+
+
+class CallRecoveredEvent(_Envelope):
+    """The call hears again."""
+
+    type: Literal["call.recovered"] = "call.recovered"
+    data: CallRecoveredData
+
+
 class TranscriptFinalEvent(_Envelope):
     """Something was said on a call that is only transcribed."""
 
@@ -134,6 +150,8 @@ type Event = Annotated[
     | DigitsCompletedEvent
     | NoInputEvent
     | TransferFailedEvent
+    | CallDegradedEvent
+    | CallRecoveredEvent
     | TranscriptFinalEvent
     | SpeechInterruptedEvent
     | SpeechFinishedEvent

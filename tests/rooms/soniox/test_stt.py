@@ -89,7 +89,7 @@ async def test_oldest_audio_is_dropped_and_counted(soniox, settings, events, run
         await peer.say(word(audio.decode(), 0, 10), finished=True)
 
     double = await soniox(script)
-    recognition = Recognition(settings(double, buffer_ms=200, batch_ms=20), SttOptions(), events.deliver)
+    recognition = Recognition(settings(double, replay_ms=200, batch_ms=20), SttOptions(), events.deliver)
     for letter in b"abcdefghijklmno":  # 15 frames of 20 ms, kept for 200 ms
         recognition.feed(bytes([letter]) * 160)
     assert recognition.dropped_ms == 100

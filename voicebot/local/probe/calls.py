@@ -9,8 +9,10 @@ from pydantic import JsonValue, TypeAdapter
 
 from voicebot.errors import LocalProtocolError
 from voicebot.wire.webhook_data import (
+    CallDegradedData,
     CallEndedData,
     CallInfo,
+    CallRecoveredData,
     CallStartedData,
     DigitsCompletedData,
     EntryData,
@@ -158,6 +160,10 @@ EXAMPLES: dict[str, Callable[[ProbeCall], Model]] = {
     "digits.completed": lambda _: DigitsCompletedData(digits="8001", reason="count", spoken=_spoken(interrupted=False)),
     "no_input": lambda _: NoInputData(count=1),
     "transfer.failed": lambda _: TransferFailedData(to="+15550199", status="no-answer"),
+    "call.degraded": lambda _: CallDegradedData(
+        what="recognition", kind="service_unavailable", code=503, message="Cannot continue request.", recovering=True
+    ),
+    "call.recovered": lambda _: CallRecoveredData(what="recognition", ms=15_200),
     "transcript.final": lambda call: TranscriptFinalData(turn=turn_of(call, "How can I help you?"), track="agent"),
     "call.ended": _ended,
 }

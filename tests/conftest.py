@@ -142,6 +142,11 @@ class Tap:
         self.url = ""
         self.changed = News()
         self.answered = News()
+        self.mute_at_ms = None
+        """Audio after which the first session of speech-to-text is half open."""
+        self.gone = asyncio.Event()
+        self.cuts = []
+        """Messages of the service, each of which breaks its connection instead of arriving, once."""
 
     def of(self, kind):
         return [session for session in self.sessions.all if kind in session.path]
@@ -177,11 +182,25 @@ class Tap:
             session.closed = True
             self.changed.add("closed")
 
+    async def _mute(self, socket):
+        """Keep the connection and do nothing on it, as behind a dead router: no ping is answered."""
+        socket.transport.pause_reading()
+        await self.gone.wait()
+        socket.transport.resume_reading()
+
     async def _carry(self, session, socket, upstream):
         async def up():
             with suppress(ConnectionClosed):
                 async for message in socket:
                     session.sent.append(message)
+                    if self.mute_at_ms is not None and len(session.audio) >= 8 * self.mute_at_ms:
+                        self.mute_at_ms = None
+                        await self._mute(socket)
+                        break
+                    if message in self.cuts:
+                        self.cuts.remove(message)
+                        socket.transport.abort()
+                        break
                     await upstream.send(message)
                     self.changed.add(message)
             await upstream.close()
@@ -292,7 +311,10 @@ async def _application(application):
 async def _tapped(tap):
     async with serve(tap.serve, "127.0.0.1", 0, compression=None, close_timeout=1) as server:
         tap.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        yield
+        try:
+            yield
+        finally:
+            tap.gone.set()
 
 
 def base_settings(house, folder):

@@ -328,7 +328,10 @@ class Call:
         self._scribe.stream_closed(closed)
         if closed.number != self.route.leg.number or self._ending:
             return
-        await self._turns.told(await self._speaker.interrupt(_now(), but=self._speaker.moving))
+        if isinstance(self.route.leaving, CarrierSay) and closed.stopped.reason != "stop":
+            self.route.streamless_since = _now()  # everything goes on once the carrier has spoken
+            return
+        await self._turns.told(await self._speaker.interrupt(_now()))
         if isinstance(self.route.leaving, HangUp):
             self._scribe.hung_up(self.route.leaving.reason)
         if why := self.route.stream_over(closed.stopped.reason, _now()):

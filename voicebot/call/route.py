@@ -119,7 +119,7 @@ class Route:
         match self.leaving:
             case HangUp():
                 return "bot_hangup"
-            case Transfer() | SendDigits() | Redirect() | CarrierSay() if reason != "stop":
+            case Transfer() | SendDigits() | Redirect() if reason != "stop":
                 self.streamless_since = now
                 return None
             case _:

@@ -40,8 +40,6 @@ class Speaker:
     ) -> None:
         self.playback = Playback()
         self.voice = voice
-        self.moving: Script | None = None
-        """The reply that goes on when the carrier has spoken a part of it."""
         self._leg: Leg | None = None
         self._moved = asyncio.Event()
         self._voices, self._clips, self._settings = rooms.voices, rooms.clips, rooms.settings
@@ -222,12 +220,8 @@ class Speaker:
             texts.append(more.text)
         await self._heard()
         self._moved.clear()
-        self.moving = script
-        try:
-            await self._leave(CarrierSay(" ".join(texts), language))
-            await self._moved.wait()
-        finally:
-            self.moving = None
+        await self._leave(CarrierSay(" ".join(texts), language))
+        await self._moved.wait()
         if self.leg:
             await self.leg.attached.wait()
 

@@ -51,7 +51,7 @@ class Patience:
             return Again(0, "rollover")
         if loss.retry is Retry.NEVER:
             return self._refused(loss, account)
-        if self.failures >= self._settings.connect_attempts:
+        if lived_s is None and self.failures >= self._settings.connect_attempts:
             return self._failed(account)
         why: ReconnectReason = "error" if loss.code else "lost"
         return Again(self._wait_s(loss, lived_s, chance), why)

@@ -134,7 +134,10 @@ class Session:
 
 
 class Tap:
-    """Stands between the service and Soniox and keeps what is sent; session n of speech-to-text goes to `sonioxes[n]`."""
+    """Stands between the service and Soniox and keeps what is sent; session n of speech-to-text goes to `sonioxes[n]`.
+
+    Each message in `cuts` breaks its connection once instead of arriving; after `mute_at_ms` of audio one is half open.
+    """
 
     def __init__(self, *sonioxes):
         self.sonioxes = list(sonioxes)
@@ -142,11 +145,7 @@ class Tap:
         self.url = ""
         self.changed = News()
         self.answered = News()
-        self.mute_at_ms = None
-        """Audio after which the first session of speech-to-text is half open."""
-        self.gone = asyncio.Event()
-        self.cuts = []
-        """Messages of the service, each of which breaks its connection instead of arriving, once."""
+        self.cuts, self.mute_at_ms, self.gone = [], None, asyncio.Event()
 
     def of(self, kind):
         return [session for session in self.sessions.all if kind in session.path]
@@ -182,12 +181,6 @@ class Tap:
             session.closed = True
             self.changed.add("closed")
 
-    async def _mute(self, socket):
-        """Keep the connection and do nothing on it, as behind a dead router: no ping is answered."""
-        socket.transport.pause_reading()
-        await self.gone.wait()
-        socket.transport.resume_reading()
-
     async def _carry(self, session, socket, upstream):
         async def up():
             with suppress(ConnectionClosed):
@@ -195,7 +188,9 @@ class Tap:
                     session.sent.append(message)
                     if self.mute_at_ms is not None and len(session.audio) >= 8 * self.mute_at_ms:
                         self.mute_at_ms = None
-                        await self._mute(socket)
+                        socket.transport.pause_reading()  # no ping is answered, as behind a dead router
+                        await self.gone.wait()
+                        socket.transport.resume_reading()
                         break
                     if message in self.cuts:
                         self.cuts.remove(message)
@@ -311,10 +306,8 @@ async def _application(application):
 async def _tapped(tap):
     async with serve(tap.serve, "127.0.0.1", 0, compression=None, close_timeout=1) as server:
         tap.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield
-        finally:
-            tap.gone.set()
+        yield
+        tap.gone.set()
 
 
 def base_settings(house, folder):

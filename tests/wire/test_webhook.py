@@ -219,15 +219,8 @@ def test_the_body_is_compact_utf8_json():
 
 
 def test_events_that_wait_for_somebody():
-    assert {
-        "call.started",
-        "turn.completed",
-        "turn.provisional",
-        "digits.completed",
-        "no_input",
-        "transfer.failed",
-        "call.degraded",
-    } == WANTS_REPLY
+    asking = "call.started turn.completed turn.provisional digits.completed no_input transfer.failed call.degraded"
+    assert set(asking.split()) == WANTS_REPLY
 
 
 def test_a_provisional_turn_carries_what_a_completed_one_does():

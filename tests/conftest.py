@@ -134,18 +134,12 @@ class Session:
 
 
 class Tap:
-    """Stands between the service and Soniox and keeps what is sent; session n of speech-to-text goes to `sonioxes[n]`.
-
-    Each message in `cuts` breaks its connection once instead of arriving; after `mute_at_ms` of audio one is half open.
-    """
+    """Stands between the service and Soniox and keeps what is sent; session n of speech-to-text goes to `sonioxes[n]`."""
 
     def __init__(self, *sonioxes):
         self.sonioxes = list(sonioxes)
-        self.sessions = News()
-        self.url = ""
-        self.changed = News()
-        self.answered = News()
-        self.cuts, self.mute_at_ms, self.gone = [], None, asyncio.Event()
+        self.sessions, self.changed, self.answered = News(), News(), News()
+        self.url, self.meddle = "", None  # `meddle` is asked about each message; True ends the connection
 
     def of(self, kind):
         return [session for session in self.sessions.all if kind in session.path]
@@ -186,15 +180,7 @@ class Tap:
             with suppress(ConnectionClosed):
                 async for message in socket:
                     session.sent.append(message)
-                    if self.mute_at_ms is not None and len(session.audio) >= 8 * self.mute_at_ms:
-                        self.mute_at_ms = None
-                        socket.transport.pause_reading()  # no ping is answered, as behind a dead router
-                        await self.gone.wait()
-                        socket.transport.resume_reading()
-                        break
-                    if message in self.cuts:
-                        self.cuts.remove(message)
-                        socket.transport.abort()
+                    if self.meddle and await self.meddle(session, socket, message):
                         break
                     await upstream.send(message)
                     self.changed.add(message)
@@ -307,7 +293,6 @@ async def _tapped(tap):
     async with serve(tap.serve, "127.0.0.1", 0, compression=None, close_timeout=1) as server:
         tap.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield
-        tap.gone.set()
 
 
 def base_settings(house, folder):

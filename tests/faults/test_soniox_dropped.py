@@ -15,6 +15,19 @@ def told(h):
     return [event["data"]["turn"]["text"] for event in h.app.of("turn.completed")]
 
 
+def cut_once(h, wanted):
+    """The connection breaks instead of carrying this message."""
+
+    async def meddle(_session, socket, message):
+        if message != wanted:
+            return False
+        h.tap.meddle = None
+        socket.transport.abort()
+        return True
+
+    h.tap.meddle = meddle
+
+
 def starts(event):
     return [word["start_ms"] for word in event["data"]["turn"]["words"]]
 
@@ -64,7 +77,7 @@ async def test_while_a_request_to_settle_is_under_way(house):
     """No endpoint comes; the line breaks before the words can be settled on request."""
     words = [{"at_ms": 500, "partial": " yes please"}]
     h = await house([words, words])
-    h.tap.cuts = [FINALIZE]
+    cut_once(h, FINALIZE)
     h.app.on("turn.completed", HANG_UP)
     await h.call()
     assert told(h) == ["yes please"]
@@ -75,7 +88,7 @@ async def test_while_the_last_words_are_awaited(house):
     """The caller has hung up; the end of audio is said once more."""
     words = [{"at_ms": 300, "partial": " please wait"}]
     h = await house([words, words], default={"turns": {"commit_after_ms": 30_000, "finalize_after_ms": 10_000}})
-    h.tap.cuts = [END_OF_AUDIO]
+    cut_once(h, END_OF_AUDIO)
     phone = h.dial()
     await h.live(live.Partial)
     await phone.hang_up()

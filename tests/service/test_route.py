@@ -5,6 +5,7 @@ import pytest
 from voicebot.call.route import Route
 from voicebot.config import Settings
 from voicebot.core.actions import HangUp, Redirect, SendDigits, Transfer
+from voicebot.soniox_accounts import Accounts
 from voicebot.wire.twiml import Doors
 
 NOW = 1_000.0
@@ -16,7 +17,8 @@ async def route():
     async def deliver(_event):
         return
 
-    return Route(SETTINGS.default, SETTINGS, Doors("https://voice.example.com"), deliver, lambda _leg: None)
+    doors, accounts = Doors("https://voice.example.com"), Accounts(SETTINGS.soniox)
+    return Route(SETTINGS.default, SETTINGS, doors, accounts, deliver, lambda _leg: None)
 
 
 @pytest.mark.parametrize(

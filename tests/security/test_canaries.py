@@ -3,13 +3,14 @@
 import io
 import json
 import sqlite3
+from dataclasses import fields
 
 import pytest
 import structlog
 from aiohttp import web
 
 from voicebot import live, logs
-from voicebot.config import LogSettings, Settings, secret_values, shown_url
+from voicebot.config import LogSettings, Settings, SonioxSettings, secret_values, shown_url
 from voicebot.courier.poster import Poster
 from voicebot.local.phone.options import DEFAULT_AUTH_TOKEN
 from voicebot.local.soniox.server import Faults
@@ -127,9 +128,9 @@ async def test_a_recogniser_that_repeats_the_key(house, logs):
     h.service.calls  # noqa: B018 - the house is still open
     scribe = Scribe.__new__(Scribe)
     told = []
-    scribe._api_key, scribe._metrics = "the-key", h.service.metrics
+    scribe._soniox, scribe._metrics = SonioxSettings(api_key="the-key-it-is"), h.service.metrics
     scribe.trouble = told.append
-    scribe.stt_failed("unauthenticated", "Invalid API key: the-key")
+    scribe.stt_failed("unauthenticated", "Invalid API key: the-key-it-is")
     assert leaks(str(told), SECRETS) == []
     assert leaks(str(list(logs)), SECRETS) == []
 
@@ -166,7 +167,8 @@ def test_the_settings_show_no_secret_however_they_are_printed():
     shown = repr(settings) + str(settings) + repr(settings.store) + settings.api.model_dump_json()
     assert leaks(shown, [each for each in HIDDEN if each != "webhook-canary"]) == []
     assert shown_url(settings.webhook.url) == "https://app.example.com/a"
-    poster = Poster(session=None, url="", secrets=("canary",), trace_id="", max_reply_bytes=1, now=None, chance=None)
+    known = {field.name: None for field in fields(Poster)} | {"secrets": ("canary",)}
+    poster = Poster(**known)
     assert "canary" not in repr(poster)
 
 

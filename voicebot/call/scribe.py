@@ -39,8 +39,8 @@ from voicebot.live import (
     TurnTakenBack,
     WebhookAttempt,
 )
-from voicebot.logs import HIDDEN
 from voicebot.metrics import PARTS, REASONS, one_of
+from voicebot.soniox_socket import without_key
 from voicebot.store.rows import AsideRow, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
 from voicebot.wire.webhook_events import turn_data
 
@@ -60,7 +60,7 @@ class Scribe:
         self._id, self._identity, self._mode, self._eyes = identity.id, identity, mode, eyes
         self._store, self._live, self._metrics = rooms.store, rooms.live, rooms.metrics
         self._transcripts = rooms.settings.log.transcripts
-        self._api_key = rooms.settings.soniox.api_key.get_secret_value()
+        self._soniox = rooms.settings.soniox
         self._log = structlog.get_logger().bind(call=identity.id)
         self.trace, self._accounts = trace, Accounts(trace, self._log)
         ours = identity.to if identity.direction == "inbound" else identity.from_
@@ -266,8 +266,7 @@ class Scribe:
     def stt_failed(self, kind: str, message: str) -> None:
         """There is no recognition any more."""
         self._metrics.stt_failed.inc()
-        told = message.replace(self._api_key, HIDDEN) if self._api_key else message
-        self.trouble(f"speech recognition is gone: {kind} {told}")
+        self.trouble(f"speech recognition is gone: {kind} {without_key(message, self._soniox)}")
 
     def degraded(self) -> None:
         """The call goes on without recognition."""

@@ -204,7 +204,7 @@ class Speaker:
                     error = error or await self._sound(number, stream)
                     if error:
                         writing.cancel()
-                speech.over(self.playback.text_of(number), stream.first_audio_at, error)
+                speech.over(self.playback.text_of(number), stream.first_audio_at, failed=error is not None)
         if error:
             await self._deliver(NotSpoken(str(error)))
         unheard = isinstance(error, PeerRefused) and not self.playback.has_sound(number)

@@ -94,14 +94,14 @@ class Speech:
     def __init__(self, span: Span) -> None:
         self._span = span
 
-    def over(self, text: str, first_audio_at: float | None, error: str) -> None:
+    def over(self, text: str, first_audio_at: float | None, *, failed: bool) -> None:
         """All its audio was sent, or will not be."""
         if not self._span.is_recording():
             return
         self._span.set_attribute("voicebot.characters", len(text))
         if first_audio_at is not None:
             self._span.add_event("first_audio", timestamp=at_ns(first_audio_at))
-        if error:
+        if failed:
             self._span.set_attribute("error.type", "speech_failed")
             self._span.set_status(StatusCode.ERROR)
 

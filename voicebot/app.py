@@ -74,8 +74,12 @@ async def running(settings: Settings, tracing: Tracing | None = None) -> AsyncIt
             calls = Calls(rooms, dialled)
             _gauge(rooms, calls)
             retention = Retention(
-                rooms.store, settings, lambda call: calls.by_id(call) is not None, Recordings(settings.record).delete
+                rooms.store,
+                settings,
+                lambda call: calls.by_id(call) is not None or call in calls.leftovers,
+                Recordings(settings.record).delete,
             )
+            await calls.leftovers.load()
             async with asyncio.TaskGroup() as group:
                 store, recorder, courier = rooms.store, rooms.recorder, rooms.courier
                 work = (store.run, rooms.voices.run, calls.run, recorder.run, courier.run, retention.run)

@@ -31,9 +31,10 @@ MODES = ("bot", "transcribe")
 DIRECTIONS = ("inbound", "outbound")
 REASONS = (
     *("caller_hangup", "bot_hangup", "transferred", "transfer_failed", "redirected"),
-    *("no_stream", "stream_lost", "stt_failed", "error", "shutdown"),
+    *("no_stream", "stream_lost", "lost", "stt_failed", "error", "shutdown"),
 )
 """Why calls end; an application's own words for a hang-up are in the log."""
+RESUMPTIONS = ("stream_lost", "restart")
 TURN_REASONS = ("endpoint", "finalize", "digits", "max_turn", "command", "hangup")
 PARTS = ("settled", "decided", "sent", "reply_began", "replied", "audio_sent", "audio_heard")
 CAUSES = ("speech", "words", "digit")
@@ -67,6 +68,7 @@ class Metrics:
         self.calls = self._gauge("calls", "Calls at this moment", mode=MODES, direction=DIRECTIONS)
         self.calls_started = self._counter("calls_started", "Calls taken", mode=MODES, direction=DIRECTIONS)
         self.calls_ended = self._counter("calls_ended", "Calls ended", reason=REASONS)
+        self.resumed = self._counter("calls_resumed", "Calls gone on with on another stream", why=RESUMPTIONS)
         self.call_duration = self._histogram("call_duration_seconds", "From the ring to the end of a call", CALLS_S)
         self.refused = self._counter("refused", "Requests and streams refused", door=(), why=())
         self.transfers = self._counter(

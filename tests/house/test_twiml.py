@@ -41,7 +41,7 @@ def test_comment_says_where_it_goes(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_addresses_are_ours(path):
-    addresses = re.findall(r"\b(?:https?|wss?)://[^\s\"<,]*[\w/]", path.read_text(encoding="utf-8"))
+    addresses = re.findall(r"\b(?:https?|wss?)://[^\s\"<,#]*[\w/]", path.read_text(encoding="utf-8"))
     for address in addresses:
         origin, host, route = re.fullmatch(r"(\w+)://([^/]+)(/.*)", address).groups()
         assert origin in {"https", "wss"}

@@ -19,7 +19,8 @@ def transfer(**changes):
 
 
 def verbs(report):
-    return [verb.verb for verb in report.verbs]
+    """What followed what; the way back behind each stream is left out."""
+    return [verb.verb for verb in report.verbs if verb.verb != "Redirect"]
 
 
 # --- listen and configure -------------------------------------------------------------------------

@@ -46,7 +46,7 @@ async def test_the_query_of_a_door_is_signed_too(house, carrier):
     h = await house()
     async with carrier(h) as twilio:
         status, text = await twilio.post(VOICE, twilio.form(CALL), query="?tenant=a%20b&x=1")
-        assert (status, verbs(text)) == (200, ["Connect", "Hangup"])
+        assert (status, verbs(text)) == (200, ["Connect", "Redirect"])
         wrong = twilio.validator.compute_signature("https://voice.example.com/twilio/voice", twilio.form(CALL))
         status, _ = await twilio.post(VOICE, twilio.form(CALL), query="?x=1", signature=wrong)
         assert status == 403
@@ -157,8 +157,12 @@ async def test_the_document_of_the_voice_webhook(house, carrier):
             text = await answer.text()
         await twilio.post("/twilio/status", twilio.form(CALL, CallStatus="completed"))
         await h.empty()
-    connect, hangup = ET.fromstring(text)
-    assert connect.attrib == {"action": "https://voice.example.com/twilio/connected", "method": "POST"}
+    connect, redirect = ET.fromstring(text)
+    assert connect.attrib == {}, "an action that could not be fetched would end the call"
+    assert redirect.text.partition("#")[::2] == (
+        "https://voice.example.com/twilio/connected",
+        "ct=2000&rt=5000&tt=15000&rc=5&rp=all",
+    )
     [stream] = connect
     assert stream.get("url") == "wss://voice.example.com/twilio/media"
     assert stream.get("statusCallback") == "https://voice.example.com/twilio/stream-status"
@@ -166,7 +170,7 @@ async def test_the_document_of_the_voice_webhook(house, carrier):
     [token] = stream
     assert token.get("name") == "token"
     assert len(token.get("value")) >= 32
-    assert hangup.tag == "Hangup"
+    assert redirect.tag == "Redirect"
 
 
 async def test_the_voice_webhook_asked_twice_is_one_call_and_one_document(house, carrier):
@@ -276,7 +280,7 @@ async def test_what_follows_send_digits_is_the_same_when_asked_twice(house, carr
             await stream.closed()
         form = twilio.form(stream.call_sid, CallStatus="in-progress")
         first, second = [await twilio.post("/twilio/connected", form) for _ in range(2)]
-        assert verbs(first[1]) == ["Play", "Connect", "Hangup"]
+        assert verbs(first[1]) == ["Play", "Connect", "Redirect"]
         assert first == second
         await twilio.post("/twilio/status", twilio.form(stream.call_sid, CallStatus="completed"))
         await h.empty()
@@ -293,7 +297,7 @@ async def test_the_way_back_from_a_failed_transfer_is_the_same_when_asked_twice(
             assert verbs((await twilio.post("/twilio/connected", form))[1]) == ["Dial"]
         form |= {"DialCallStatus": "busy"}
         first, second = [await twilio.post("/twilio/dialed", form) for _ in range(2)]
-        assert verbs(first[1]) == ["Connect", "Hangup"]
+        assert verbs(first[1]) == ["Connect", "Redirect"]
         assert first == second
         await h.app.until("transfer.failed")
         await twilio.post("/twilio/status", twilio.form(stream.call_sid, CallStatus="completed"))

@@ -90,7 +90,7 @@ async def test_unknown_events_and_fields_mean_nothing(house, carrier):
 
 
 async def test_an_oversized_message_ends_its_stream_alone_and_the_last_words_come(house, carrier):
-    h = await house([{"at_ms": 300, "partial": " not finished"}])
+    h = await house([{"at_ms": 300, "partial": " not finished"}], twilio={"resume_timeout_s": 0.2})
     good = h.dial()
     async with carrier(h) as twilio, twilio.talking() as stream:
         await stream.media(30)
@@ -179,7 +179,10 @@ async def test_the_other_track_is_not_heard_on_a_stream_with_a_bot(house, carrie
 
 
 async def test_a_stream_that_falls_silent_for_good_is_given_up_on(house, carrier):
-    h = await house([{"at_ms": 300, "partial": " last words"}], twilio={"silence_timeout_s": 0.3, "ping_s": 600})
+    h = await house(
+        [{"at_ms": 300, "partial": " last words"}],
+        twilio={"resume_timeout_s": 0.2, "silence_timeout_s": 0.3, "ping_s": 600},
+    )
     async with carrier(h) as twilio, twilio.talking() as stream:
         await stream.media(30)
         # Neither stop nor close.
@@ -191,7 +194,7 @@ async def test_a_stream_that_falls_silent_for_good_is_given_up_on(house, carrier
 
 
 async def test_a_peer_that_answers_no_ping_is_given_up_on(house, carrier, logs):
-    h = await house(twilio={"ping_s": 0.2})
+    h = await house(twilio={"resume_timeout_s": 0.2, "ping_s": 0.2})
     async with carrier(h) as twilio:
         call_sid, token = await twilio.ring()
         async with twilio.stream(call_sid, close_timeout=0.1) as stream:
@@ -206,7 +209,7 @@ async def test_a_peer_that_answers_no_ping_is_given_up_on(house, carrier, logs):
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011])
 async def test_a_stream_that_is_closed_without_stop(house, carrier, code):
-    h = await house()
+    h = await house(twilio={"resume_timeout_s": 0.2})
     async with carrier(h) as twilio, twilio.talking() as stream:
         await h.live(live.StreamOpened)
         await stream.socket.close(code)
@@ -215,7 +218,7 @@ async def test_a_stream_that_is_closed_without_stop(house, carrier, code):
 
 
 async def test_a_line_that_breaks(house, carrier):
-    h = await house()
+    h = await house(twilio={"resume_timeout_s": 0.2})
     async with carrier(h) as twilio, twilio.talking() as stream:
         await h.live(live.StreamOpened)
         stream.socket.transport.abort()

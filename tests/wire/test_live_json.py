@@ -85,6 +85,7 @@ EVENTS = [
     ),
     (live.BotSays("CA1", 2, "Hello"), "bot.started", {"utterance": 2, "text": "Hello"}),
     (live.BotSaid("CA1", Spoken(2, "Hello there", "Hello", " there", 420, interrupted=True)), "bot.said", SPOKEN_JSON),
+    (live.CallResumed("CA1", "restart", None), "call.resumed", {"why": "restart", "gap_ms": None}),
     (live.BotResumed("CA1"), "bot.resumed", {}),
     (live.Latency("CA1", 3, {"settled_ms": 210}), "latency", {"turn": 3, "parts": {"settled_ms": 210}}),
     (live.Trouble("CA1", "no “speech”\n"), "trouble", {"what": "no “speech”\n"}),

@@ -44,14 +44,14 @@ def test_a_two_way_stream():
         [("Parameter", {"name": "token", "value": "T"}, "", [])],
     )
     assert verbs == [
-        ("Connect", {"action": "https://voice.example.com/twilio/connected", "method": "POST"}, "", [stream]),
-        ("Hangup", {}, "", []),
+        ("Connect", {}, "", [stream]),
+        ("Redirect", {"method": "POST"}, "https://voice.example.com/twilio/connected" + twiml.PATIENCE, []),
     ]
 
 
 def test_keys_before_a_two_way_stream():
     verbs = ET.fromstring(twiml.connect(DOORS, "T", digits="1w#"))
-    assert [verb.tag for verb in verbs] == ["Play", "Connect", "Hangup"]
+    assert [verb.tag for verb in verbs] == ["Play", "Connect", "Redirect"]
     assert verbs[0].get("digits") == "1w#"
 
 
@@ -81,7 +81,7 @@ def test_a_one_way_stream_and_what_goes_on_beside_it(track):
 def test_a_transfer(to, child):
     [dial] = ET.fromstring(twiml.dial(DOORS, Transfer(to=to, caller_id="+15550199", timeout=20)))
     assert dial.attrib == {
-        "action": "https://voice.example.com/twilio/dialed",
+        "action": "https://voice.example.com/twilio/dialed" + twiml.PATIENCE,
         "method": "POST",
         "timeout": "20",
         "callerId": "+15550199",

@@ -25,6 +25,7 @@ from voicebot.wire.webhook_data import (
     CallEndedData,
     CallInfo,
     CallRecoveredData,
+    CallResumedData,
     CallStartedData,
     DigitsCompletedData,
     EntryData,
@@ -46,6 +47,7 @@ from voicebot.wire.webhook_events import (
     CallDegradedEvent,
     CallEndedEvent,
     CallRecoveredEvent,
+    CallResumedEvent,
     CallStartedEvent,
     DigitsCompletedEvent,
     NoInputEvent,
@@ -92,6 +94,7 @@ EVENTS = [
         ),
     ),
     TurnRetractedEvent(**HEAD, data=TurnRetractedData(number=3, revision=2, text="ja")),
+    CallResumedEvent(**HEAD, data=CallResumedData(why="restart", gap_ms=None)),
     DigitsCompletedEvent(**HEAD, data=DigitsCompletedData(digits="", reason="finish_key")),
     NoInputEvent(**HEAD, data=NoInputData(count=1, spoken=(SpokenData(text="Hm?", heard="Hm?", ms=300),))),
     TransferFailedEvent(**HEAD, data=TransferFailedData(to="+15550102", status="busy")),
@@ -112,6 +115,7 @@ EVENTS = [
                 turns=2,
                 retracted_turns=1,
                 resumptions=1,
+                lost_streams=1,
                 latency=LatencySummary(turns=2, p50_ms=700, p95_ms=900, max_ms=900),
             ),
         ),
@@ -219,7 +223,7 @@ def test_the_body_is_compact_utf8_json():
 
 
 def test_events_that_wait_for_somebody():
-    asking = "call.started turn.completed turn.provisional digits.completed no_input transfer.failed call.degraded"
+    asking = "call.started call.resumed turn.completed turn.provisional digits.completed no_input transfer.failed call.degraded"
     assert set(asking.split()) == WANTS_REPLY
 
 

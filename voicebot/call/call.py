@@ -9,12 +9,15 @@ from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
+from voicebot.call.comeback import Comeback
 from voicebot.call.degradation import Degradation
 from voicebot.call.dialogue import Dialogue
 from voicebot.call.eyes import Eyes
+from voicebot.call.identity import Identity, head_of
 from voicebot.call.inputs import (
     BotBegan,
     CallInput,
+    CarrierAsks,
     CarrierEnded,
     CarrierSay,
     Commanded,
@@ -26,12 +29,14 @@ from voicebot.call.inputs import (
     Performed,
     ShutDown,
 )
-from voicebot.call.leg import Leg, MediaSocket, tracks_of
-from voicebot.call.reporter import Identity, Reporter
+from voicebot.call.leg import Leg, MediaSocket
+from voicebot.call.past import Past
+from voicebot.call.reporter import Reporter
 from voicebot.call.rooms import Rooms
 from voicebot.call.route import Route
 from voicebot.call.scribe import Scribe
 from voicebot.call.speaker import Speaker
+from voicebot.call.standing import Standing
 from voicebot.call.trace import CallTrace
 from voicebot.call.turntaking import TurnTaking
 from voicebot.config import NumberSettings
@@ -51,7 +56,6 @@ from voicebot.core.events import (
     Track,
     TurnRequested,
 )
-from voicebot.core.recording import Head
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Streamed, Undelivered
 from voicebot.errors import ConfigurationError, LocalProtocolError
 from voicebot.wire import twiml
@@ -60,8 +64,8 @@ from voicebot.wire import twiml
 class Call:
     """A call outlives its media streams (legs): it is known by the carrier's call id, and streams come and go in it."""
 
-    def __init__(self, identity: Identity, options: NumberSettings, rooms: Rooms) -> None:
-        self.identity = identity
+    def __init__(self, identity: Identity, options: NumberSettings, rooms: Rooms, past: Past | None = None) -> None:
+        self.identity, self._past = identity, past
         self._mode = options.mode
         self._rooms = rooms
         eyes = Eyes(options.redaction)
@@ -90,7 +94,7 @@ class Call:
         self._ending: str | None = None
         self.route = Route(options, rooms.settings, rooms.doors, rooms.accounts, self.put, self._open)
         self._speaker = Speaker(rooms, options.voice, trace, self.put, self._adjust, self.route.leave)
-        self._recording = self.route.leg.recording = rooms.recorder.open(_head(identity, options), _now())
+        self._recording = self.route.leg.recording = rooms.recorder.open(head_of(identity, options), _now())
         self._dialogue = Dialogue(
             self._lane,
             self._reporter,
@@ -104,6 +108,12 @@ class Call:
         self._turns = TurnTaking(
             options, self.route, self._dialogue, recording=self._recording, over=lambda: self._over
         )
+        self._comeback = Comeback(self.route, self._dialogue, self._turns, self._hang_up)
+        if past:
+            self._reporter.go_on(past)
+            self._turns.go_on(past)
+            self.route.go_back(past.course.leaving, dialing=past.course.dialing, told=past.sequence > 0)
+        self._standing = Standing(self.route, self._turns, self._reporter, self._scribe)
 
     @property
     def mode(self) -> Literal["bot", "transcribe"]:
@@ -117,8 +127,9 @@ class Call:
 
     @property
     def _over(self) -> bool:
-        """No reply is wanted any more: the call is ending, or leaves its stream."""
-        return bool(self._ending or not isinstance(self.route.leaving, CarrierSay | None))
+        """No reply is wanted any more: the call is ending, leaves its stream, or has lost it."""
+        leaving = not isinstance(self.route.leaving, CarrierSay | None)
+        return bool(self._ending or leaving or self.route.lost)
 
     # --- for the doors ----------------------------------------------------------------------------
 
@@ -129,9 +140,12 @@ class Call:
 
     async def attach(self, started: StreamStarted, socket: MediaSocket) -> None:
         """Let the claimed stream begin."""
-        self._reporter.parameters |= {name: value for name, value in started.parameters.items() if name != twiml.TOKEN}
+        added = {name: value for name, value in started.parameters.items() if name != twiml.TOKEN}
+        if added:
+            self._reporter.parameters = self._reporter.parameters | added
         self.route.streamless_since = None
         self.route.leg.attach(started, socket)
+        self._comeback.attached()
         self._scribe.stream_opened(started)
         await self.put(Tick())
 
@@ -162,7 +176,7 @@ class Call:
     async def run(self) -> None:
         """Live through the call; returns when everything about it has been told or left to the store."""
         self._context = copy_context()
-        await self._scribe.opened()
+        await self._scribe.opened(again=self._past is not None)
         async with asyncio.TaskGroup() as outer:
             # Once every event was tried, nobody has anything to tell this call any more.
             outer.create_task(self._lane.run()).add_done_callback(lambda _: self._mailbox.shutdown())
@@ -183,9 +197,12 @@ class Call:
             await self._close()
 
     async def _converse(self) -> None:
-        await self._dialogue.ask(self._reporter.call_started(self._mode))
+        if not self._reporter.sequence:
+            await self._dialogue.ask(self._reporter.call_started(self._mode))
         while not (self._ending and not self._listening):
             await self._take(await self._next())
+            await self._comeback.come_back({number for number, _ in self._listening})
+            self._standing.keep()
             await self._turns.give_floor()
 
     async def _next(self) -> CallInput:
@@ -223,17 +240,9 @@ class Call:
         """Hear what becomes of the last events."""
         with suppress(asyncio.QueueShutDown):
             while True:
-                match late := await self._mailbox.get():
-                    case Attempted():
-                        self._scribe.attempt(late)
-                    case Streamed():
-                        self._dialogue.streamed(late)
-                    case Replied():
-                        self._dialogue.replied(late)
-                    case ReplyFailed():
-                        self._dialogue.failed(late)
-                    case _:
-                        pass
+                late = await self._mailbox.get()
+                if isinstance(late, Attempted | Streamed | Replied | ReplyFailed):
+                    self._dialogue.outcome(late)
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -253,20 +262,16 @@ class Call:
                 await self._turns.bot_began(event)
             case NotSpoken(why=why):
                 self._scribe.not_spoken(why)
-            case Streamed():
-                self._dialogue.streamed(event)
-            case Replied():
-                self._dialogue.replied(event)
-            case ReplyFailed():
-                self._dialogue.failed(event)
-            case Attempted():
-                self._scribe.attempt(event)
+            case Attempted() | Streamed() | Replied() | ReplyFailed():
+                self._dialogue.outcome(event)
             case Performed() | Delivered() | Undelivered():
                 pass
             case LegClosed():
                 await self._leg_closed(event)
             case Dialed():
                 await self._dialed(event)
+            case CarrierAsks():
+                await self._comeback.carrier_asks()
             case HandedOver():
                 await self._end("redirected")
             case CarrierEnded():
@@ -282,11 +287,10 @@ class Call:
                 assert_never(event)
 
     async def _from_track(self, leg: int, track: Track, event: SttEvent | SpeechStarted | SpeechStopped) -> None:
+        if isinstance(event, SttRecovered | Heard):  # the words may come from another leg
+            await self._degradation.over(_now())
         if isinstance(event, SttRecovered):
-            await self._degradation.over(_now())
             return
-        if isinstance(event, Heard):  # on another leg
-            await self._degradation.over(_now())
         if isinstance(event, SttFailed):
             self._scribe.stt_failed(event.kind, event.message)
         if isinstance(event, Finished) or (isinstance(event, SttFailed) and not event.recovering):
@@ -300,7 +304,7 @@ class Call:
         if self._mode == "transcribe" and not self._listening:
             await self._end("stt_failed")
             await self.route.leg.close()
-        elif not self._ending:
+        elif not (self._ending or self.route.lost):
             await self._degradation.began(failure, _now())
 
     async def _commanded(self, command: Commanded) -> None:
@@ -313,8 +317,8 @@ class Call:
 
     async def _tick(self) -> None:
         now = _now()
-        for change in self.route.leg.stalled(now):
-            await self._from_track(change.leg, change.track, change.event)
+        for track, stopped in self.route.leg.stalled(now):
+            await self._turns.step(track, stopped)
         await self._turns.tick()
         self._dialogue.tick()
         if spoken := self._speaker.overdue(now):
@@ -324,18 +328,26 @@ class Call:
             await self._end(self.route.given_up())
 
     async def _leg_closed(self, closed: LegClosed) -> None:
-        """The stream is over: either we decided so and the call goes on elsewhere, or the call is over."""
+        """The stream is over: the call is over too, or goes on elsewhere, be it because we decided so or because it must."""
         self._scribe.stream_closed(closed)
         if closed.number != self.route.leg.number or self._ending:
             return
         if isinstance(self.route.leaving, CarrierSay) and closed.stopped.reason != "stop":
             self.route.streamless_since = _now()  # everything goes on once the carrier has spoken
             return
-        await self._turns.told(await self._speaker.interrupt(_now()))
         if isinstance(self.route.leaving, HangUp):
             self._scribe.hung_up(self.route.leaving.reason)
-        if why := self.route.stream_over(closed.stopped.reason, _now()):
+        why = self.route.stream_over(closed.stopped.reason, _now())
+        if self.route.lost:
+            await self._comeback.lost()
+        else:
+            await self._turns.told(await self._speaker.interrupt(_now()))
+        if why:
             await self._end(why)
+
+    def _hang_up(self) -> None:
+        if self._group:
+            self._tasks.append(self._group.create_task(self.route.leg.close()))
 
     async def _dialed(self, dialed: Dialed) -> None:
         self._scribe.transferred(failed=dialed.failed, returned=dialed.returned)
@@ -374,30 +386,18 @@ class Call:
             raise LocalProtocolError("a leg is opened while the call runs")
         self._tasks = [task for task in self._tasks if not task.done()]
         leg.watch(self._rooms.metrics.forward_latency.observe, self._scribe.trace)
-        # A carrier's request may open it: what its tasks log is the call's all the same.
-        self._tasks.extend(
-            self._group.create_task(recognition.run(), context=self._context.copy()) for recognition in leg.recognitions
-        )
-        self._listening |= {(leg.number, track) for track in leg.tracks}
+        if not leg.closed:  # another process's, of a call that is with somebody else
+            # A carrier's request may open it: what its tasks log is the call's all the same.
+            self._tasks.extend(
+                self._group.create_task(recognition.run(), context=self._context.copy())
+                for recognition in leg.recognitions
+            )
+            self._listening |= {(leg.number, track) for track in leg.tracks}
         self._speaker.leg, leg.recording = leg, self._recording
         if not leg.attached.is_set():
             self.route.streamless_since = _now()
         if self._mode == "bot":
             self._rooms.voices.warm()
-
-
-def _head(identity: Identity, options: NumberSettings) -> Head:
-    """Return the first line of a recording."""
-    return Head(
-        call=identity.id,
-        from_number=identity.from_,
-        to_number=identity.to,
-        mode=options.mode,
-        started_at=identity.started_at.isoformat(),
-        tracks=tracks_of(options),
-        policy=options.turns,
-        stt=options.stt.model_dump(mode="json"),
-    )
 
 
 def _now() -> float:

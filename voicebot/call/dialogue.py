@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from pydantic import JsonValue
 
@@ -15,7 +16,7 @@ from voicebot.config import NumberSettings
 from voicebot.core.actions import Action
 from voicebot.core.latency import TurnClock
 from voicebot.core.replies import unwanted
-from voicebot.courier import FailureReason, Lane, Replied, ReplyFailed, Streamed
+from voicebot.courier import Attempted, FailureReason, Lane, Replied, ReplyFailed, Streamed
 from voicebot.errors import VoicebotError
 from voicebot.recorder import CallRecording
 from voicebot.wire.webhook_events import Event
@@ -168,7 +169,21 @@ class Dialogue:
 
     # --- replies ----------------------------------------------------------------------------------
 
-    def streamed(self, part: Streamed) -> None:
+    def outcome(self, outcome: Attempted | Streamed | Replied | ReplyFailed) -> None:
+        """Take what has become of a request."""
+        match outcome:
+            case Attempted():
+                self.scribe.attempt(outcome)
+            case Streamed():
+                self._streamed(outcome)
+            case Replied():
+                self._replied(outcome)
+            case ReplyFailed():
+                self._failed(outcome)
+            case _:
+                assert_never(outcome)
+
+    def _streamed(self, part: Streamed) -> None:
         """Take a part of a streamed reply."""
         held = self._holds(part.sequence)
         self._take_state(part.sequence, part.state)
@@ -188,7 +203,7 @@ class Dialogue:
         else:
             self._script = self._perform(part.sequence, part.actions, held, ended=False)
 
-    def replied(self, replied: Replied) -> None:
+    def _replied(self, replied: Replied) -> None:
         """Take a whole reply, or the end of a streamed one."""
         if replied.sequence == self._asked:
             self._answered()
@@ -209,7 +224,7 @@ class Dialogue:
         if reply.actions:
             self._perform(replied.sequence, reply.actions, held, ended=True)
 
-    def failed(self, failed: ReplyFailed) -> None:
+    def _failed(self, failed: ReplyFailed) -> None:
         """There is no reply, or no more of it."""
         self._end_script(failed.sequence)
         held = self._holds(failed.sequence)

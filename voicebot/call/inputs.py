@@ -1,6 +1,7 @@
 """What reaches a call's mailbox, as one union."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from voicebot.core.actions import Action, HangUp, Redirect, SendDigits, Transfer
 from voicebot.core.events import (
@@ -23,6 +24,7 @@ class CarrierSay:
 
     text: str
     language: str
+    type: Literal["carrier_say"] = "carrier_say"
 
 
 type Leaving = HangUp | Transfer | Redirect | SendDigits | CarrierSay
@@ -92,6 +94,11 @@ class CarrierEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CarrierAsks:
+    """The carrier asks what follows a stream that nobody meant to end; the route answers it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Commanded:
     """Somebody outside the application wants actions performed; `interrupt` stops what is being said."""
 
@@ -117,6 +124,7 @@ type CallInput = (
     | Dialed
     | HandedOver
     | CarrierEnded
+    | CarrierAsks
     | Commanded
     | ShutDown
     | Tick

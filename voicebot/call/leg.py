@@ -168,7 +168,7 @@ class Leg:
             ms = words_ended_ms
         return None if ms is None or listener.zero_at == float("inf") else listener.zero_at + ms / 1_000
 
-    def stalled(self, now: float) -> list[FromTrack]:
+    def stalled(self, now: float) -> list[tuple[Track, SpeechStopped]]:
         """Return the ends of speech that no frame will tell, because none come."""
         changes = []
         for listener in self._listeners.values():
@@ -177,7 +177,7 @@ class Leg:
                 suspect, listener.suspect = listener.suspect, None
                 if suspect is None:
                     listener.sound_ended_ms = stopped.at_ms
-                    changes.append(FromTrack(self.number, listener.track, stopped))
+                    changes.append((listener.track, stopped))
         return changes
 
     def stall_at(self) -> float | None:

@@ -10,10 +10,13 @@ import structlog
 from voicebot.call.admission import Admission, Busy
 from voicebot.call.call import Call
 from voicebot.call.dialled import Dialled
+from voicebot.call.identity import Identity
 from voicebot.call.inputs import ShutDown
-from voicebot.call.reporter import Identity
+from voicebot.call.leftovers import Leftovers, Mine
+from voicebot.call.past import Past
 from voicebot.call.rooms import Rooms
 from voicebot.config import NumberSettings
+from voicebot.errors import VoicebotError
 
 REMEMBERED = 10_000
 """Carrier call ids kept after their call, so that a call which comes back gets an id of its own."""
@@ -24,11 +27,14 @@ IDENTITY_FIELDS = frozenset({"CallSid", "From", "To", "Direction", "Caller", "Ca
 class Calls:
     """Every call of this process, those that ring at somebody's included; those that are ending count until they are gone."""
 
-    def __init__(self, rooms: Rooms, dialled: Dialled) -> None:
+    def __init__(self, rooms: Rooms, dialled: Dialled, mine: Mine = lambda _carrier_id: True) -> None:
+        """`mine` says of a carrier's call id whether the call belongs to this process, where several share a database."""
         self._rooms, self._dialled = rooms, dialled
         self._admission = Admission(rooms.settings.limits, rooms.pressure, rooms.store, asyncio.get_running_loop().time)
         self._end_within_s: float | None = None
         self._cut_off = False
+        self.leftovers = Leftovers(rooms, mine)
+        self._coming_back: dict[str, asyncio.Lock] = {}
         self._live: dict[str, Call] = {}
         """By carrier id; a call that is ending makes room for its next visit."""
         self._count = 0
@@ -50,6 +56,7 @@ class Calls:
     async def run(self) -> None:
         """Own the tasks of the calls until cancelled."""
         async with asyncio.TaskGroup() as self._group:
+            await self._wait_for_leftovers(self._group)
             await asyncio.get_running_loop().create_future()
 
     async def wait_empty(self) -> None:
@@ -136,11 +143,58 @@ class Calls:
             parameters=parameters or {},
         )
         call = Call(identity, self._options(form), self._rooms)
-        self._live[carrier_id] = call
-        self._counted(+1, call)
-        self._rooms.metrics.calls_started.labels(call.mode, identity.direction).inc()
-        self._group.create_task(self._live_through(call)).add_done_callback(lambda _: self._forget(call))
+        self._take(call, self._group)
         return call
+
+    async def recall(self, carrier_id: str) -> Call | None:
+        """Return the living call of this carrier id, or the one that an earlier process has left and that goes on now.
+
+        Its limit was checked when it came, so it is taken whatever `limits.max_calls` says.
+        """
+        if not self.leftovers.known(carrier_id) and carrier_id not in self._coming_back:
+            return self.find(carrier_id)
+        async with self._coming_back.setdefault(carrier_id, asyncio.Lock()):
+            try:
+                past = await self.leftovers.take(carrier_id)
+            except VoicebotError as error:
+                structlog.get_logger().warning("call.not_resumed", call=carrier_id, why=str(error))
+                past = None
+            if past is not None and self._group is not None:
+                self._go_on(past, self._group)
+        self._coming_back.pop(carrier_id, None)
+        return self.find(carrier_id)
+
+    async def ended(self, carrier_id: str, reason: str) -> None:
+        """The carrier says that a call is over which an earlier process has left."""
+        try:
+            await self.leftovers.end(carrier_id, reason)
+        except VoicebotError as error:
+            structlog.get_logger().warning("call.not_ended", call=carrier_id, why=str(error))
+
+    def _go_on(self, past: Past, group: asyncio.TaskGroup) -> None:
+        carrier_id = past.identity.carrier_id
+        visit = past.identity.id.removeprefix(carrier_id).removeprefix(".")
+        self._visits[carrier_id] = int(visit) if visit.isdigit() else 1
+        self._take(Call(past.identity, past.course.options, self._rooms, past), group)
+
+    async def _wait_for_leftovers(self, group: asyncio.TaskGroup) -> None:
+        """They have some time to come back; of the others those go on whose caller talks to somebody else."""
+        await asyncio.sleep(self._rooms.settings.twilio.resume_timeout_s if len(self.leftovers) else 0)
+        for carrier_id in self.leftovers.all():
+            try:
+                past = await self.leftovers.take_dialing(carrier_id)
+                if past is not None:
+                    self._go_on(past, group)
+                else:
+                    await self.leftovers.end(carrier_id, "lost")
+            except VoicebotError as error:
+                structlog.get_logger().warning("call.not_ended", call=carrier_id, why=str(error))
+
+    def _take(self, call: Call, group: asyncio.TaskGroup) -> None:
+        self._live[call.identity.carrier_id] = call
+        self._counted(+1, call)
+        self._rooms.metrics.calls_started.labels(call.mode, call.identity.direction).inc()
+        group.create_task(self._live_through(call)).add_done_callback(lambda _: self._forget(call))
 
     def only_transcribed(self, form: Mapping[str, str]) -> bool:
         """Say whether a call between these numbers would only be transcribed."""

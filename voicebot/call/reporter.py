@@ -1,13 +1,14 @@
 """Writes a call's events in the words of the webhook contract, numbered without gaps."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import JsonValue
 
 from voicebot.call.eyes import View
+from voicebot.call.identity import Identity
+from voicebot.call.past import Counts, Past
 from voicebot.core.events import DigitsReason, SttFailed, Track, Turn
 from voicebot.core.playback import Spoken
 from voicebot.core.transcript import Transcript
@@ -16,6 +17,7 @@ from voicebot.wire.webhook_data import (
     CallEndedData,
     CallInfo,
     CallRecoveredData,
+    CallResumedData,
     CallStartedData,
     DigitsCompletedData,
     LatencyData,
@@ -36,6 +38,7 @@ from voicebot.wire.webhook_events import (
     CallDegradedEvent,
     CallEndedEvent,
     CallRecoveredEvent,
+    CallResumedEvent,
     CallStartedEvent,
     DigitsCompletedEvent,
     Event,
@@ -50,55 +53,8 @@ from voicebot.wire.webhook_events import (
     turn_data,
 )
 
-MAX_ANSWERS = 2_000
-"""Answers of one call over which `call.ended` sums up how soon they were heard, the newest."""
 MAX_SPOKEN = 200
 """Utterances that one event tells, the newest: an application may be asked nothing for hours while the bot is made to speak."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who calls whom."""
-
-    id: str
-    carrier_id: str
-    """Twilio's CallSid."""
-    from_: str
-    to: str
-    direction: Literal["inbound", "outbound"]
-    started_at: datetime
-    carrier: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What else the carrier said when the call came."""
-    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What the one who had the call dialled wants the application to know."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """The call in numbers."""
-
-    turns: int = 0
-    utterances: int = 0
-    interruptions: int = 0
-    no_inputs: int = 0
-    refused_replies: int = 0
-    missed_replies: int = 0
-    retracted: int = 0
-    resumptions: int = 0
-    answered_ms: list[int] = field(default_factory=list[int])
-    """How long the caller waited for each answer to be heard."""
-
-    def answered(self, ms: int) -> None:
-        """Note an answer."""
-        self.answered_ms.append(ms)
-        del self.answered_ms[:-MAX_ANSWERS]
-
-    def no_reply(self, *, refused: bool) -> None:
-        """Count an event without a usable reply."""
-        if refused:
-            self.refused_replies += 1
-        else:
-            self.missed_replies += 1
 
 
 class Reporter:
@@ -117,6 +73,13 @@ class Reporter:
         self._spoken: list[Spoken] = []
         self._told_early: list[Spoken] = []
         """What a provisional turn has told of the bot's speech."""
+
+    def go_on(self, past: Past) -> None:
+        """Take up the call where another process has left it."""
+        self.state, self.parameters, self.sequence = past.state, dict(past.parameters), past.sequence
+        self.counts = past.counts
+        for line in past.lines:
+            self.transcript.add(line.role, line.text, line.at_ms)
 
     def said(self, spoken: Spoken) -> None:
         """Note what became of an utterance; the next event that wants a reply tells it."""
@@ -211,6 +174,12 @@ class Reporter:
         data = TransferFailedData(to=to, status=status, spoken=self._take_spoken())
         return TransferFailedEvent(**self._envelope(), messages=self._history(), data=data)
 
+    def call_resumed(self, why: Literal["stream_lost", "restart"], gap_ms: int | None) -> Event:
+        """The call goes on on another stream."""
+        self.counts.lost_streams += 1
+        data = CallResumedData(why=why, gap_ms=gap_ms, spoken=self._take_spoken())
+        return CallResumedEvent(**self._envelope(), messages=self._history(), data=data)
+
     def speech(self, spoken: Spoken) -> Event:
         """The bot has stopped speaking."""
         spoken = self._view.spoken(spoken)
@@ -219,12 +188,12 @@ class Reporter:
             return SpeechInterruptedEvent(**self._envelope(), data=data)
         return SpeechFinishedEvent(**self._envelope(), data=data)
 
-    def call_ended(self, reason: str) -> CallEndedEvent:
-        """The call is over."""
+    def call_ended(self, reason: str, at: datetime | None = None) -> CallEndedEvent:
+        """The call is over, or was at an instant in the past."""
         started = self.identity.started_at
         data = CallEndedData(
             reason=reason,
-            duration_ms=self._elapsed_ms(),
+            duration_ms=self._elapsed_ms(at),
             totals=Totals(
                 turns=self.counts.turns,
                 utterances=self.counts.utterances,
@@ -234,6 +203,7 @@ class Reporter:
                 missed_replies=self.counts.missed_replies,
                 retracted_turns=self.counts.retracted,
                 resumptions=self.counts.resumptions,
+                lost_streams=self.counts.lost_streams,
                 latency=_summary(self.counts.answered_ms),
             ),
             transcript=tuple(
@@ -282,8 +252,8 @@ class Reporter:
             for s in spoken
         )
 
-    def _elapsed_ms(self) -> int:
-        return round((datetime.now(UTC) - self.identity.started_at).total_seconds() * 1_000)
+    def _elapsed_ms(self, at: datetime | None = None) -> int:
+        return round(((at or datetime.now(UTC)) - self.identity.started_at).total_seconds() * 1_000)
 
 
 def _latency(parts: Mapping[str, int]) -> LatencyData | None:

@@ -1,13 +1,16 @@
 """Where a call is: its current leg, and what follows that leg."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
 
-from voicebot.call.inputs import CallInput, CarrierSay, Dialed, HandedOver, Leaving
+from voicebot.call.inputs import CallInput, CarrierAsks, CarrierSay, Dialed, HandedOver, Leaving
 from voicebot.call.leg import Leg
 from voicebot.config import NumberSettings, Settings
 from voicebot.core.actions import Configure, EndpointPolicy, HangUp, Redirect, SendDigits, Transfer
-from voicebot.core.events import StreamStarted
+from voicebot.core.events import StreamStarted, Tick
 from voicebot.soniox_accounts import Accounts
 from voicebot.wire import twiml
 from voicebot.wire.soniox_tts import VoiceOptions
@@ -18,6 +21,14 @@ DIAL_SUCCEEDED = frozenset({"completed", "answered"})
 TOKEN_BYTES = 24
 SECONDS_PER_CHARACTER = 0.15
 """A slow voice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody meant the call's last stream to end; `since` is a loop time, None where a process before this one had it."""
+
+    why: Literal["stream_lost", "restart"]
+    since: float | None = None
 
 
 class Route:
@@ -38,18 +49,24 @@ class Route:
         self.options = options
         self.leaving: Leaving | None = None
         """The action that ends the current leg."""
+        self.lost: Lost | None = None
+        """The stream is gone and the call goes on, as soon as the carrier asks what follows and opens another one."""
         self.closed = False
         """The call is ending: no further leg."""
         self.streamless_since: float | None = None
         """Since when a stream, or the end of a transfer, is waited for (loop time)."""
-        self._dialing = False
+        self.dialing = False
+        """The carrier has been told to connect the caller to somebody else."""
         self._saying_s = 0.0
         """How long the carrier may speak before the next stream."""
-        self._opening = twiml.hangup()
-        """What opened the current leg, if it is not the call's first."""
+        self._asked = 0
+        """How often the carrier has asked for the current leg without opening it."""
+        self._askers: list[asyncio.Future[str]] = []
         self._settings, self._doors, self._accounts = settings, doors, accounts
         self._deliver, self._open_leg = deliver, open_leg
         self.leg = self._next_leg(1)
+        self._opening = self.answer()
+        """What opens the current leg."""
 
     def claim(self, started: StreamStarted, token: str, carrier_id: str) -> Leg | str:
         """Give the stream its leg, once, or say why not; the token is compared in constant time."""
@@ -93,13 +110,47 @@ class Route:
                 self._opening = twiml.connect(self._doors, self.leg.token, digits=digits)
                 return self._opening
             case Transfer() as transfer:
-                self._dialing = True
+                self.dialing, self.lost = True, None
+                await self._deliver(Tick())  # it is to be kept
                 return twiml.dial(self._doors, transfer)
             case Redirect() as redirect:
                 await self._deliver(HandedOver())
                 return redirect.twiml or twiml.redirect(redirect.url or "")
+            case None if self._spent and not self.closed and self.options.mode == "bot":
+                # The call's own task decides, behind everything that came from the stream before.
+                asker: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+                self._askers.append(asker)
+                await self._deliver(CarrierAsks())
+                return await asker
             case _:
                 return self._again()
+
+    def lose(self, now: float) -> bool:
+        """Nobody meant the stream to end, and it has; False where that ends the call, or where there was none."""
+        if self.closed or self.leaving or self.options.mode != "bot" or not self.leg.attached.is_set():
+            return False
+        self.lost, self.streamless_since = self.lost or Lost("stream_lost", now), now
+        self.leg.finish()
+        return True
+
+    @property
+    def asked(self) -> bool:
+        """The carrier waits to be told what follows the stream."""
+        return bool(self._askers)
+
+    def go_on(self) -> None:
+        """Tell the carrier to open another stream."""
+        if self.leaving:  # decided since it asked: it may ask again
+            self._tell(twiml.redirect(self._doors.at("connected") + twiml.PATIENCE))
+        elif self.asked:
+            if self._spent and self._reopen():
+                self._opening = self.answer()
+            self._tell(self._again())
+
+    @property
+    def _spent(self) -> bool:
+        """The current leg had its stream: another one needs another leg."""
+        return self.leg.attached.is_set() or self.leg.closed
 
     async def dialed(self, status: str) -> str:
         """Take the end of a transfer; return the TwiML that follows it."""
@@ -122,12 +173,23 @@ class Route:
             case Transfer() | SendDigits() | Redirect() if reason != "stop":
                 self.streamless_since = now
                 return None
+            case _ if reason == "stop":
+                return "caller_hangup"
             case _:
-                return "caller_hangup" if reason == "stop" else "stream_lost"
+                return None if self.lose(now) else "stream_lost"
+
+    def go_back(self, leaving: Leaving | None, *, dialing: bool, told: bool) -> None:
+        """Go on where another process has left a call; `told` says that the application knows of it."""
+        self.leaving, self.dialing = leaving, dialing
+        if dialing:
+            self.leg.finish()
+        elif told:
+            self.lost = Lost("restart")
 
     def close(self) -> None:
         """Open no further leg."""
-        self.closed, self.streamless_since = True, None
+        self.closed, self.streamless_since, self.lost = True, None, None
+        self._tell(twiml.hangup())
 
     def give_up_at(self) -> float | None:
         """Return until when the next stream, or the end of a transfer, is waited for.
@@ -137,24 +199,36 @@ class Route:
         if self.streamless_since is None:
             return None
         twilio = self._settings.twilio
-        if isinstance(self.leaving, Transfer) and self._dialing:
+        if isinstance(self.leaving, Transfer) and self.dialing:
             return self.streamless_since + self.leaving.timeout + twilio.transfer_timeout_s
+        if self.lost:
+            return self.streamless_since + twilio.resume_timeout_s
         return self.streamless_since + twilio.ring_timeout_s + self._saying_s
 
     def given_up(self) -> str:
         """Say why a call ends that was waited for in vain."""
-        if self._dialing:
+        if self.dialing:
             return "transferred"
+        if self.lost:
+            return "lost" if self.lost.why == "restart" else "stream_lost"
         return "caller_hangup" if self.leaving else "no_stream"
 
     def _again(self) -> str:
         """Answer a request that comes a second time as the first: the carrier repeats what it got no answer to."""
-        return twiml.hangup() if self.closed or self.leg.attached.is_set() else self._opening
+        self._asked += 1
+        over = self.closed or self._spent or self._asked > self._settings.twilio.stream_attempts
+        return twiml.hangup() if over else self._opening
+
+    def _tell(self, document: str) -> None:
+        askers, self._askers = self._askers, []
+        for asker in askers:
+            if not asker.done():
+                asker.set_result(document)
 
     def _reopen(self) -> bool:
         if self.closed:
             return False
-        self.leaving, self._dialing = None, False
+        self.leaving, self.dialing, self._asked = None, False, 0
         self.leg = self._next_leg(self.leg.number + 1)
         self._open_leg(self.leg)
         return True

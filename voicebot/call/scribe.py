@@ -9,8 +9,9 @@ from pydantic import JsonValue
 
 from voicebot.call.accounts import Accounts
 from voicebot.call.eyes import Eyes
+from voicebot.call.identity import Identity
 from voicebot.call.inputs import LegClosed
-from voicebot.call.reporter import Counts, Identity
+from voicebot.call.past import Counts
 from voicebot.call.rooms import Rooms
 from voicebot.call.trace import CallTrace
 from voicebot.core.events import NotATurn, StreamStarted, Track, Turn
@@ -25,6 +26,7 @@ from voicebot.live import (
     BotSays,
     CallClosed,
     CallOpened,
+    CallResumed,
     DigitPressed,
     Latency,
     LiveEvent,
@@ -41,7 +43,7 @@ from voicebot.live import (
 )
 from voicebot.metrics import PARTS, REASONS, one_of
 from voicebot.soniox_socket import without_key
-from voicebot.store.rows import AsideRow, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
+from voicebot.store.rows import AsideRow, CallCourse, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
 from voicebot.wire.webhook_events import turn_data
 
 STORE_WAIT_S = 1.0
@@ -50,7 +52,7 @@ MAX_ROWS = 1_000
 """Turns and utterances of one call that wait for the store."""
 
 
-type _Row = TurnRow | UtteranceRow | LatencyRow | AsideRow | CallEnd
+type _Row = CallCourse | TurnRow | UtteranceRow | LatencyRow | AsideRow | CallEnd
 
 
 class Scribe:
@@ -80,11 +82,13 @@ class Scribe:
                 return
             await self._stored(type(row).__name__, self._write(row))
 
-    async def opened(self) -> None:
-        """The call has come in."""
+    async def opened(self, *, again: bool = False) -> None:
+        """The call has come in, or comes in `again` after the service was restarted."""
         identity = self._identity
         self._live.publish(CallOpened(self._id, identity.from_, identity.to, identity.direction, self._mode))
-        self._log.debug("call.opened", mode=self._mode)
+        self._log.debug("call.opened", mode=self._mode, again=again)
+        if again:
+            return
         row = CallRow(
             id=self._id,
             from_number=identity.from_,
@@ -93,14 +97,25 @@ class Scribe:
             mode="transcribe" if self._mode == "transcribe" else "bot",
             started_at=identity.started_at,
             parameters=dict(identity.carrier),
+            carrier_id=identity.carrier_id,
         )
         await self._stored("CallRow", self._store.put_call(row))
+
+    def stands(self, state: JsonValue, course: dict[str, JsonValue]) -> None:
+        """The call has changed in a way that another process must know to go on with it."""
+        self._keep(CallCourse(id=self._id, state=state, course=course))
 
     def stream_opened(self, started: StreamStarted) -> None:
         """Media flows."""
         self._streams += 1
         self._live.publish(StreamOpened(self._id, started.stream_id))
         self._log.debug("call.stream_opened", stream=started.stream_id)
+
+    def came_back(self, why: str, gap_ms: int | None) -> None:
+        """The call goes on on another stream."""
+        self._metrics.resumed.labels(why).inc()
+        self._live.publish(CallResumed(self._id, why, gap_ms))
+        self._log.info("call.resumed", why=why, gap_ms=gap_ms)
 
     def stream_closed(self, closed: LegClosed) -> None:
         """Media flows no more."""
@@ -319,6 +334,7 @@ class Scribe:
             "reason": self._end.reason,
             "duration_ms": self._end.duration_ms,
             "streams": self._streams,
+            "lost_streams": counts.lost_streams,
             "turns": counts.turns,
             "retracted": counts.retracted,
             "utterances": counts.utterances,
@@ -355,6 +371,8 @@ class Scribe:
 
     async def _write(self, row: _Row) -> None:
         match row:
+            case CallCourse():
+                await self._store.put_course(row)
             case TurnRow():
                 await self._store.put_turn(row)
             case LatencyRow():

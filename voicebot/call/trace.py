@@ -7,12 +7,12 @@ from dataclasses import fields
 
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from voicebot.call.reporter import Identity
+from voicebot.call.identity import Identity
 from voicebot.core.latency import TurnClock
 from voicebot.tracing import Tracing, at_ns
 from voicebot.wire.soniox_tts import VoiceOptions
 
-BROKEN = frozenset({"error", "stt_failed", "stream_lost", "no_stream"})
+BROKEN = frozenset({"error", "stt_failed", "stream_lost", "lost", "no_stream"})
 """Reasons of a call's end that are nobody's wish."""
 
 

@@ -8,6 +8,7 @@ from typing import assert_never
 from voicebot.call.dialogue import Dialogue, Held
 from voicebot.call.inputs import BotBegan
 from voicebot.call.leg import tracks_of
+from voicebot.call.past import Past
 from voicebot.call.route import Route
 from voicebot.config import NumberSettings
 from voicebot.core.actions import Listen
@@ -34,7 +35,7 @@ from voicebot.core.events import (
 )
 from voicebot.core.latency import TurnClock
 from voicebot.core.playback import Spoken
-from voicebot.core.turns import TurnState, step, wake_at
+from voicebot.core.turns import TurnPolicy, TurnState, step, wake_at
 from voicebot.recorder import CallRecording
 
 
@@ -58,6 +59,18 @@ class TurnTaking:
         }
         self._floor = False
 
+    def go_on(self, past: Past) -> None:
+        """Number on where another process has left off."""
+        self._states = {
+            track: replace(state, number=past.numbers.get(track, 0), revision=past.revision)
+            for track, state in self._states.items()
+        }
+
+    @property
+    def policy(self) -> TurnPolicy:
+        """What `listen` has made of the policy."""
+        return next(iter(self._states.values())).policy
+
     def wake_at(self) -> float | None:
         """Return when `tick` must be called, or None."""
         return min((at for state in self._states.values() if (at := wake_at(state)) is not None), default=None)
@@ -68,6 +81,11 @@ class TurnTaking:
         if self._recording:
             for track, state in self._states.items():
                 self._recording.policy(track, state.policy, _now())
+
+    def rest(self) -> None:
+        """Nobody is waited for until the floor is given again."""
+        self._states = {track: replace(state, floor=False) for track, state in self._states.items()}
+        self._floor = False
 
     async def tick(self) -> None:
         """Time has passed."""

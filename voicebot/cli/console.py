@@ -78,6 +78,10 @@ def _line(event: live.LiveEvent) -> Text | None:  # noqa: C901, PLR0911, PLR0912
             return _labelled("call", f"{from_} → {to}", "bold")
         case live.StreamOpened():
             return _labelled("media", "the carrier's stream is open", "dim")
+        case live.CallResumed(why=why, gap_ms=gap_ms):
+            return _labelled(
+                "call", f"goes on: {why}{'' if gap_ms is None else f', {gap_ms} ms without a stream'}", "bold"
+            )
         case live.TurnEnded(track=track, turn=turn):
             text = Text.assemble(turn.text, (f"   turn {turn.number}, {turn.reason}", "dim"))
             return Text.assemble((f"  {track:>8} ", "bold cyan"), text)

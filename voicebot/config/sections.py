@@ -60,6 +60,11 @@ class TwilioSettings(Section):
     """No message for so long means that the stream is over although no `stop` came; a muted caller may send none."""
     ring_timeout_s: Seconds = 60
     """From the voice webhook to its media stream; after that the call is given up and its recogniser closed."""
+    resume_timeout_s: Seconds = 25
+    """A call that has lost its stream, or its service, is waited for so long: Twilio asks what follows for 15 s at most, and as
+    long again where the number's fallback URL is the voice webhook."""
+    stream_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """So often the carrier is told to open one and the same stream, where it asks what follows and has not come."""
     transfer_timeout_s: Seconds = 14_400
     """Longest time a transferred call is kept for its return (Twilio's own call limit is four hours)."""
     ping_s: Seconds = 15

@@ -56,15 +56,7 @@ class Lane:
         """
         if self._closed:
             raise LocalProtocolError(f"{event.type} after the end of the call's events")
-        item = Item(
-            call_id=self._call_id,
-            event_id=event.id,
-            sequence=event.sequence,
-            event_type=event.type,
-            body=encode(event),
-            queued_at=now(),
-            parent=parent,
-        )
+        item = self._item(event, parent)
         with ExitStack() as undo:
             self._way.claim()
             undo.callback(self._way.release)
@@ -110,6 +102,22 @@ class Lane:
                 self._ledger.close()
         finally:
             self._way.leave()
+
+    async def leave(self, event: Event) -> None:
+        """Commit an event for the background to deliver, on a lane that does not run; raises what the store raises."""
+        await self._shared.store.put_event(self._row(self._item(event), event.created_at))
+        self._shared.kept()
+
+    def _item(self, event: Event, parent: Span | None = None) -> Item:
+        return Item(
+            call_id=self._call_id,
+            event_id=event.id,
+            sequence=event.sequence,
+            event_type=event.type,
+            body=encode(event),
+            queued_at=now(),
+            parent=parent,
+        )
 
     def _row(self, item: Item, created_at: datetime) -> EventRow:
         return EventRow(

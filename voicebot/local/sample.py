@@ -38,15 +38,16 @@ def answer(event: dict[str, Any]) -> dict[str, Any]:
     match event:
         case {"type": "call.started"}:
             return {"actions": [say(GREETING), {"type": "listen", "expect": {"digits": 1}}], "state": []}
+        case {"type": "call.resumed"}:
+            return {"actions": [say(f"Sorry, the line was gone for a moment. You have {count(notes)}. Please go on.")]}
         case {"type": "turn.completed", "data": {"turn": {"text": text, "reason": reason}}}:
             if "goodbye" in text.lower() or not text:
                 return goodbye(notes)
             if "how many" in text.lower():
                 return {"actions": [say(f"You have {count(notes)}.")]}
             notes = [*notes, text]
-            if reason == "digits":
-                return goodbye(notes)
-            return {"actions": [say(f"Note {number(len(notes))}: {text}")], "state": notes}
+            note = {"actions": [say(f"Note {number(len(notes))}: {text}")], "state": notes}
+            return goodbye(notes) if reason == "digits" else note
         case {"type": "no_input", "data": {"count": 1}}:
             return {"actions": [say("Are you still there? Say a sentence, or press pound when you are done.")]}
         case {"type": "digits.completed" | "no_input"}:

@@ -26,6 +26,7 @@ from voicebot.store.retention import Retention
 from voicebot.store.rows import (
     AsideRow,
     AttemptRow,
+    CallCourse,
     CallDeletion,
     CallEnd,
     CallRow,
@@ -38,6 +39,7 @@ from voicebot.store.rows import (
     UtteranceRow,
 )
 from voicebot.store.store import Store
+from voicebot.store.unended import UnendedCall, unended_call, unended_ids
 
 __all__ = [
     "AsideRecord",
@@ -45,6 +47,7 @@ __all__ = [
     "AttemptRecord",
     "AttemptRow",
     "Backlog",
+    "CallCourse",
     "CallDeletion",
     "CallEnd",
     "CallFilter",
@@ -72,6 +75,9 @@ __all__ = [
     "Store",
     "TurnRecord",
     "TurnRow",
+    "UnendedCall",
     "UtteranceRecord",
     "UtteranceRow",
+    "unended_call",
+    "unended_ids",
 ]

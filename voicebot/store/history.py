@@ -55,7 +55,7 @@ class History:
 
     async def call(self, call_id: str) -> CallRecord | None:
         """Return everything kept of a call but its events; None when there is no such call."""
-        return await self._reader.together(partial(_call, call_id))
+        return await self._reader.together(partial(one_call, call_id))
 
     async def search(self, query: str, limit: int = LIMIT, after: str | None = None) -> Page[Hit]:
         """Return the newest hits behind the cursor `after`; raises InvalidCursor.
@@ -80,7 +80,8 @@ def _conditions(wanted: CallFilter) -> Iterator[ColumnElement[bool]]:
         yield calls.c.ended_at.is_not(None) if wanted.ended else calls.c.ended_at.is_(None)
 
 
-def _call(call_id: str, connection: Connection) -> CallRecord | None:
+def one_call(call_id: str, connection: Connection) -> CallRecord | None:
+    """Return everything kept of a call but its events."""
     found = connection.execute(select(calls, _TURN_COUNT).where(calls.c.id == call_id)).mappings().one_or_none()
     if found is None:
         return None

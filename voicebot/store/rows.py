@@ -30,6 +30,17 @@ class CallRow:
     mode: Literal["bot", "transcribe"]
     started_at: datetime
     parameters: dict[str, str] = field(default_factory=dict[str, str])
+    carrier_id: str | None = None
+    """The carrier's name of a call that another process may go on with; None for one that is over already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCourse:
+    """How a call stands: what the application keeps, and what another process needs besides to go on with it."""
+
+    id: str
+    state: JsonValue
+    course: dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,10 @@ calls = Table(
     Column("ended_at", Instant, nullable=True),
     Column("reason", String(200), nullable=True),
     Column("duration_ms", Integer, nullable=True),
+    Column("carrier_id", String(ID_LENGTH), nullable=True),
+    Column("course", NULLABLE_JSON, nullable=True),
     Index(None, "started_at"),
+    Index(None, "ended_at"),
 )
 
 turns = Table(

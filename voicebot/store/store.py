@@ -24,6 +24,7 @@ from voicebot.store.reader import Reader
 from voicebot.store.rows import (
     AsideRow,
     AttemptRow,
+    CallCourse,
     CallDeletion,
     CallEnd,
     CallRow,
@@ -147,6 +148,10 @@ class Store:
         """Keep an event for the application, before anybody tries to deliver it."""
         await self._write(row)
 
+    async def put_course(self, row: CallCourse) -> None:
+        """Keep how a call that goes on stands."""
+        await self._write(row)
+
     async def put_turn(self, row: TurnRow) -> None:
         """Keep a turn."""
         await self._write(row)
@@ -201,6 +206,10 @@ class Store:
     async def read(self, query: Select[Any]) -> Sequence[RowMapping]:
         """Return the rows of a query."""
         return await self._reader.rows(query)
+
+    async def together[T](self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` reads over one connection."""
+        return await self._reader.together(work)
 
     async def call(self, call_id: str) -> RowMapping | None:
         """Return the row of a call."""

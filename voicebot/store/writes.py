@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     select,
     update,
 )
@@ -26,6 +27,7 @@ from voicebot.store import schema
 from voicebot.store.rows import (
     AsideRow,
     AttemptRow,
+    CallCourse,
     CallDeletion,
     CallEnd,
     CallRow,
@@ -39,6 +41,7 @@ from voicebot.store.rows import (
 
 type Row = (
     CallRow
+    | CallCourse
     | CallEnd
     | CallDeletion
     | TurnRow
@@ -67,6 +70,7 @@ class _Kind(IntEnum):
     EVENT_AFTER = auto()
     COPY_AFTER = auto()
     EVENT_SPENT = auto()
+    CALL_COURSE = auto()
     CALL_END = auto()
     ENDPOINT_RESUME = auto()
     ENDPOINT_STOP = auto()
@@ -137,9 +141,12 @@ _STATEMENTS: dict[_Kind, Executable] = {
         ~exists().where(schema.copies.c.event_id == schema.events.c.id, schema.copies.c.state.not_in(_NOT_SENT_AGAIN)),
     )
     .values(body=literal(b"", LargeBinary)),
+    _Kind.CALL_COURSE: update(schema.calls)
+    .where(schema.calls.c.id == bindparam("of_call"), schema.calls.c.ended_at.is_(None))
+    .values(state=bindparam("state"), course=bindparam("course")),
     _Kind.CALL_END: update(schema.calls)
     .where(schema.calls.c.id == bindparam("of_call"))
-    .values({name: bindparam(name) for name in _CALL_ENDED}),
+    .values({name: bindparam(name) for name in _CALL_ENDED} | {"course": null()}),
     _Kind.ENDPOINT_RESUME: delete(schema.endpoints).where(schema.endpoints.c.url == bindparam("of_url")),
     # Several calls may be told at the same time that an endpoint is gone; the first one is kept.
     _Kind.ENDPOINT_STOP: insert(schema.endpoints).from_select(
@@ -174,6 +181,8 @@ def _statements(row: Row) -> Iterable[tuple[_Kind, Parameters]]:
             return _event(row)
         case AttemptRow():
             return _attempt(row)
+        case CallCourse():
+            return [(_Kind.CALL_COURSE, {"of_call": row.id, "state": row.state, "course": row.course})]
         case CallEnd():
             values = _values(row)
             return [(_Kind.CALL_END, {"of_call": values.pop("id"), **values})]

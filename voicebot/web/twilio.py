@@ -23,6 +23,8 @@ from voicebot.wire.twiml import Doors
 
 SIGNATURE = "X-Twilio-Signature"
 FORM = "application/x-www-form-urlencoded"
+ERROR = "ErrorUrl"
+"""The parameter by which Twilio says that it asks here because another address has failed (fallback URL)."""
 ENDED = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """Values of CallStatus after which a call is over (Twilio, call resource)."""
 
@@ -114,6 +116,9 @@ class TwilioDoors:
             return twiml.hangup()
         carrier = {name: value for name, value in form.items() if name != TICKET}
         try:
+            call = await self._calls.recall(form["CallSid"])
+            if call and (call.route.lost or call.route.leaving or ERROR in form):
+                return await call.route.what_follows()
             dialling = self._dialled.answered(form.get(TICKET, ""))
             call = self._calls.open(carrier, dialling.parameters if dialling else None, held=dialling is not None)
             return call.route.answer()
@@ -123,7 +128,7 @@ class TwilioDoors:
             return twiml.refuse(self._limits.drain_twiml if draining else self._limits.busy_twiml)
 
     async def _connected(self, form: Mapping[str, str]) -> str:
-        call = self._calls.find(form["CallSid"])
+        call = await self._calls.recall(form["CallSid"])
         if call is None:
             return twiml.hangup()
         if form.get("CallStatus") in ENDED:
@@ -132,7 +137,7 @@ class TwilioDoors:
         return await call.route.what_follows()
 
     async def _dialed(self, form: Mapping[str, str]) -> str:
-        call = self._calls.find(form["CallSid"])
+        call = await self._calls.recall(form["CallSid"])
         if call is None:
             return twiml.hangup()
         status = form.get("DialCallStatus", "failed")
@@ -156,6 +161,7 @@ class TwilioDoors:
         status = form.get("CallStatus", "")
         if status not in ENDED:
             return twiml.nothing()
+        await self._calls.ended(form["CallSid"], "caller_hangup")
         if call := self._calls.find(form["CallSid"]):
             await call.put(CarrierEnded(status))
         elif ticket := form.get(TICKET):

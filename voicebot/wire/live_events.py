@@ -27,6 +27,15 @@ class StreamOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class CallResumed:
+    """The call goes on on another stream: `why` is `stream_lost` or `restart`, `gap_ms` how long it had none, if known."""
+
+    call: str
+    why: str
+    gap_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Partial:
     """The words of the open utterance: settled so far, and the tentative tail."""
 
@@ -166,6 +175,7 @@ class CallClosed:
 type LiveEvent = (
     CallOpened
     | StreamOpened
+    | CallResumed
     | Partial
     | TurnEnded
     | TurnOffered

@@ -18,6 +18,7 @@ from voicebot.wire.webhook_events import turn_data
 TYPES: Mapping[str, type[LiveEvent]] = {
     "call.opened": live.CallOpened,
     "stream.opened": live.StreamOpened,
+    "call.resumed": live.CallResumed,
     "partial": live.Partial,
     "turn.completed": live.TurnEnded,
     "turn.provisional": live.TurnOffered,

@@ -30,6 +30,12 @@ LOCALES = {
     "zh": "zh-CN",
 }
 """What the carrier's voice calls our languages (TwiML Say, language); others are left to its default."""
+PATIENCE = "#ct=2000&rt=5000&tt=15000&rc=5&rp=all"
+"""How the carrier asks what follows a stream while the service may be restarting: the most that it allows.
+
+Milliseconds to connect, to read and in all, retries and what is retried (Twilio, webhook connection overrides). A fragment
+is neither sent nor signed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,12 @@ class Doors:
 
 
 def connect(doors: Doors, token: str, *, digits: str = "", say: str = "", language: str = "") -> str:
-    """Open a two-way stream; what follows it is asked for at ``connected``. `digits` are pressed, `say` is said first."""
+    """Open a two-way stream; what follows it, however it ended, is asked for at ``connected``.
+
+    `digits` are pressed and `say` is said first. The verb behind `<Connect>` follows an ended and a broken stream alike
+    (Twilio Media Streams, overview). An `action` would be asked first and end the call when it could not be fetched, so
+    there is none.
+    """
     response = VoiceResponse()
     if say:
         locale = LOCALES.get(language)
@@ -57,11 +68,10 @@ def connect(doors: Doors, token: str, *, digits: str = "", say: str = "", langua
         response.say(text, **({"language": locale} if locale else {}))
     if digits:
         response.play(digits=digits)
-    connection = Connect(action=doors.at("connected"), method="POST")
+    connection = Connect()
     connection.append(_stream(doors, token))
     response.append(connection)
-    # Only reached when the action could not be fetched.
-    response.hangup()
+    response.redirect(doors.at("connected") + PATIENCE, method="POST")
     return str(response)
 
 
@@ -90,7 +100,7 @@ def dial(doors: Doors, transfer: Transfer) -> str:
     """Connect the caller to somebody else; how that went is told at ``dialed``."""
     response = VoiceResponse()
     options = {"caller_id": transfer.caller_id} if transfer.caller_id else {}
-    verb = Dial(action=doors.at("dialed"), method="POST", timeout=transfer.timeout, **options)
+    verb = Dial(action=doors.at("dialed") + PATIENCE, method="POST", timeout=transfer.timeout, **options)
     scheme, _, rest = transfer.to.partition(":")
     match scheme:
         case "sip" | "sips":

@@ -190,6 +190,8 @@ class Totals(Model):
     """Provisional turns that the caller went on with."""
     resumptions: int = 0
     """Interruptions that came to nothing: the bot went on."""
+    lost_streams: int = 0
+    """Times that the call lost its media stream, or the service was restarted, and it went on."""
     latency: LatencySummary | None = None
     """How soon answers were heard; `null` when there was none."""
 
@@ -201,6 +203,17 @@ class CallStartedData(Model):
     """What the carrier's voice webhook said (Twilio: CallerName, FromCity, …)."""
     mode: Literal["bot", "transcribe"] = "bot"
     """`transcribe` only listens: nothing can be said."""
+
+
+class CallResumedData(Model):
+    """The call has lost its media stream and goes on on another one; the reply says how."""
+
+    why: Literal["stream_lost", "restart"]
+    """`stream_lost`: the stream broke; `restart`: the service was restarted."""
+    gap_ms: int | None
+    """How long the caller was alone, in milliseconds; `null` after a restart, when nobody knows."""
+    spoken: tuple[SpokenData, ...] = ()
+    """What the bot said since the last event that carried this field."""
 
 
 class TurnCompletedData(Model):

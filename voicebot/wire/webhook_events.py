@@ -12,6 +12,7 @@ from voicebot.wire.webhook_data import (
     CallEndedData,
     CallInfo,
     CallRecoveredData,
+    CallResumedData,
     CallStartedData,
     DigitsCompletedData,
     EntryData,
@@ -56,6 +57,13 @@ class CallStartedEvent(_Asking):
 
     type: Literal["call.started"] = "call.started"
     data: CallStartedData
+
+
+class CallResumedEvent(_Asking):
+    """The call goes on after its stream was lost, or the service restarted; the reply says how."""
+
+    type: Literal["call.resumed"] = "call.resumed"
+    data: CallResumedData
 
 
 class TurnCompletedEvent(_Asking):
@@ -144,6 +152,7 @@ class CallEndedEvent(_Envelope):
 
 type Event = Annotated[
     CallStartedEvent
+    | CallResumedEvent
     | TurnCompletedEvent
     | TurnProvisionalEvent
     | TurnRetractedEvent

@@ -8,7 +8,7 @@ from voicebot.local.phone.expectations import reply_ms
 from voicebot.local.phone.journal import Journal
 from voicebot.local.phone.line import Line
 from voicebot.local.phone.options import CallOptions
-from voicebot.local.phone.report import CallerTurn, CallReport, judge
+from voicebot.local.phone.report import CallerTurn, CallReport, gaps_ms, judge
 from voicebot.local.phone.script import Script
 
 
@@ -44,6 +44,7 @@ def assemble(
         dialled=journal.dialled,
         requests=journal.requests,
         streams=journal.streams,
+        gaps_ms=gaps_ms(journal.streams),
         failures=journal.failures,
         notes=journal.notes,
         timeline=[as_entry(event) for event in journal.timeline],

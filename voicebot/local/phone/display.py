@@ -134,6 +134,7 @@ def _table(report: CallReport) -> Table:
         *(("", f"{_cut(turn.label)}: answer after {_ms(turn.reply_ms)}") for turn in report.turns),
         ("marks", f"{sum(mark.echoed_ms is not None for mark in marks)} of {len(marks)}, clears {len(report.clears)}"),
         ("requests", f"{len(report.requests)}, streams {len(report.streams)}"),
+        *([("gaps", ", ".join(f"{ms} ms" for ms in report.gaps_ms))] if report.gaps_ms else []),
     ]
     for name, value in rows:
         table.add_row(f"[dim]{name}[/]", value)

@@ -23,6 +23,8 @@ class Evidence:
     bot: SpeechLog
     caller: SpeechLog
     clears: tuple[float, ...] = ()
+    streams: int = 0
+    gaps_ms: tuple[int, ...] = ()
     marks_echoed: int = 0
     verbs: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
@@ -87,6 +89,7 @@ def _sounds(wanted: Expectation, evidence: Evidence) -> list[_Check]:
     for what, most, at in (
         ("first_audio_within_ms", wanted.first_audio_within_ms, first_audio_ms(evidence)),
         ("stopped_within_ms", wanted.stopped_within_ms, stopped_ms(evidence)),
+        ("resumed_within_ms", wanted.resumed_within_ms, max(evidence.gaps_ms, default=None)),
     ):
         if most is not None:
             checks.append((what, at is not None and at <= most, f"within {most:g} ms", _ms(what, at, evidence)))
@@ -98,6 +101,7 @@ def _counts(wanted: Expectation, evidence: Evidence) -> list[_Check]:
     for what, least, found in (
         ("marks_echoed", wanted.marks_echoed, evidence.marks_echoed),
         ("clears", wanted.clears, len(evidence.clears)),
+        ("streams", wanted.streams, evidence.streams),
     ):
         if least is not None:
             checks.append((what, found >= least, f"at least {least}", str(found)))
@@ -127,6 +131,8 @@ def _facts(wanted: Expectation, evidence: Evidence) -> list[_Check]:
 def _ms(what: str, at: float | None, evidence: Evidence) -> str:
     if at is not None:
         return f"{at:.0f} ms"
+    if what == "resumed_within_ms":
+        return "no second stream"
     if what == "first_audio_within_ms":
         return "no sound yet"
     began = evidence.spoke_ms

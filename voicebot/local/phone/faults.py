@@ -20,6 +20,8 @@ class PhoneFaults:
     no_stop: bool = False
     #: Abort the TCP connection after so many frames, in mid-call.
     die_after_frames: int | None = None
+    #: So many streams of the call do, one after another.
+    die_streams: int = 1
     #: Send nothing any more after so many frames, with the connection open.
     freeze_after_frames: int | None = None
     #: Never read what the service sends.

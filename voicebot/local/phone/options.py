@@ -60,6 +60,8 @@ class Limits:
     http_connect_s: float = 5.0
     http_read_s: float = 15.0
     http_total_s: float = 15.0
+    #: Wait before a webhook is tried again; Twilio does not say how long it waits.
+    retry_wait_s: float = 1.0
     #: WebSocket handshake, connect included.
     handshake_s: float = 10.0
     #: From `stop` to a closed socket before the connection is aborted.

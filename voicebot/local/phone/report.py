@@ -1,6 +1,8 @@
 """The report of a call: what was asked, what was heard, what went wrong, and whether that is a pass."""
 
+from collections.abc import Sequence
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -105,6 +107,16 @@ class StreamReport(_Model):
     digits: str = ""
 
 
+def gaps_ms(streams: Sequence[StreamReport]) -> list[int]:
+    """How long the caller had no stream between two that were open, in milliseconds, whatever the reason."""
+    talks = [one for one in streams if one.kind == "connect" and one.opened_ms is not None]
+    return [
+        later.opened_ms - earlier.closed_ms
+        for earlier, later in pairwise(talks)
+        if later.opened_ms is not None and earlier.closed_ms is not None
+    ]
+
+
 class CallerTurn(_Model):
     """One thing the caller said, and how long after his last sound the answer's first sound came."""
 
@@ -148,6 +160,7 @@ class CallReport(_Model):
     dialled: list[DialSeen] = Field(default_factory=list)
     requests: list[HttpExchange] = Field(default_factory=list)
     streams: list[StreamReport] = Field(default_factory=list)
+    gaps_ms: list[int] = Field(default_factory=list)
     failures: list[Failure] = Field(default_factory=list)
     notes: list[Note] = Field(default_factory=list)
     timeline: list[dict[str, Any]] = Field(default_factory=list)

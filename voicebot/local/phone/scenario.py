@@ -48,6 +48,10 @@ class Expectation(_Model):
     """At least so many marks went back to the service."""
     clears: int | None = None
     """The service cleared the buffer at least so often."""
+    streams: int | None = None
+    """The service had at least so many media streams, one after another."""
+    resumed_within_ms: float | None = None
+    """Another stream followed each stream but the last within this time."""
     error: int | None = None
     """This Twilio error code occurred; it then no longer counts against the service."""
 

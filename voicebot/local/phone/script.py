@@ -11,7 +11,7 @@ from voicebot.local.phone.expectations import Evidence, judge
 from voicebot.local.phone.journal import Journal
 from voicebot.local.phone.line import Line
 from voicebot.local.phone.options import CallOptions
-from voicebot.local.phone.report import Failure
+from voicebot.local.phone.report import Failure, gaps_ms
 from voicebot.local.phone.scenario import Expectation, Step
 from voicebot.local.phone.sound import read_sound
 
@@ -77,6 +77,8 @@ class Script:
             bot=self._line.bot,
             caller=self._line.caller,
             clears=tuple(float(at) for stream in journal.streams for at in stream.clears),
+            streams=sum(one.kind == "connect" and one.opened_ms is not None for one in journal.streams),
+            gaps_ms=tuple(gaps_ms(journal.streams)),
             marks_echoed=len(journal.echoed_marks()),
             verbs=tuple(verb.verb for verb in journal.verbs),
             said=tuple(journal.said),

@@ -164,7 +164,8 @@ class MediaStream:
         if self._stopping.is_set() or self._faults.never_start:
             return
         number = self.report.frames_sent
-        if self._socket is not None and number == self._faults.die_after_frames:
+        dies = self._journal.streams.index(self.report) < self._faults.die_streams
+        if self._socket is not None and number == self._faults.die_after_frames and dies:
             self._socket.transport.abort()
             return
         if self._outbox.qsize() >= self._context.options.limits.uplink_messages:

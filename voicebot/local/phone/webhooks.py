@@ -94,6 +94,7 @@ class Webhooks:
                 if retries == 0 or answer.ok or not overrides.retries_on(f"{answer.status // 100}xx"):
                     return answer
             retries -= 1
+            await asyncio.sleep(self._limits.retry_wait_s)
 
     async def _following(self, session: aiohttp.ClientSession, ask: Ask, overrides: Overrides) -> Answer:
         for _ in range(MAX_REDIRECTS):

@@ -111,6 +111,8 @@ const APPLY = {
     call.lines.set(line.key, line);
     call.open.delete("caller");
   },
+  "call.resumed": (call, event) =>
+    note(call, event, event.why === "restart" ? "The call goes on: the service was restarted." : "The call goes on: its stream was lost.", "warning"),
   digit: (call, event) => note(call, event, "The caller pressed a key."),
   "bot.started"(call, event) {
     const line = botLine(event.utterance, { text: event.text, heard: "", unheard: event.text }, event.at);

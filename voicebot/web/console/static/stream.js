@@ -2,8 +2,8 @@
 import { address } from "./api.js";
 
 const TYPES = [
-  "call.opened", "stream.opened", "partial", "turn.completed", "turn.provisional", "turn.retracted", "overheard",
-  "digit", "webhook.attempt", "reply", "reply.missing", "bot.started", "bot.said", "bot.resumed", "latency", "trouble",
+  "call.opened", "stream.opened", "call.resumed", "partial", "turn.completed", "turn.provisional", "turn.retracted",
+  "overheard", "digit", "webhook.attempt", "reply", "reply.missing", "bot.started", "bot.said", "bot.resumed", "latency", "trouble",
   "call.ended", "snapshot", "reset", "dropped",
 ];
 const FIRST_WAIT_MS = 1000;

@@ -1,0 +1,186 @@
+"""Kill the service under phones that stay on the line, start it again, and measure how soon each call has a stream again."""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from socket import create_server
+from time import monotonic
+
+from aiohttp import web
+
+from voicebot.local.phone.caller import CallOptions, PhoneCall
+from voicebot.local.phone.events import PhoneEvent, StreamOpened
+from voicebot.local.phone.options import DEFAULT_AUTH_TOKEN
+from voicebot.local.soniox.server import LocalSonioxOptions, local_soniox
+from voicebot.wire.webhook import new_secret
+
+ORIGIN = "https://voice.example.com"
+KEY = "bench"
+LONGEST_S = 120.0
+# The next process has loaded its modules before the one before it dies, so that this measures the service, not the disk.
+NEXT = """
+import sys
+from voicebot.__main__ import main
+from voicebot import app
+from voicebot.cli import serve
+import alembic.command, uvloop
+print("ready", flush=True)
+if sys.stdin.readline():
+    sys.exit(main())
+"""
+
+
+class Application:
+    """Counts events; answers none of them with an action."""
+
+    def __init__(self) -> None:
+        self.types: Counter[str] = Counter()
+        self.changed = asyncio.Event()
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        event = json.loads(await request.read())
+        self.types[event["type"]] += 1
+        self.changed.set()
+        return web.json_response({})
+
+    async def until(self, kind: str, count: int) -> None:
+        """Wait until so many events of a kind have come."""
+        async with asyncio.timeout(LONGEST_S):
+            while self.types[kind] < count:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@asynccontextmanager
+async def serving(application: Application) -> AsyncIterator[str]:
+    """Serve the application; yields its address."""
+    server = web.Application()
+    server.router.add_post("/", application.take)
+    runner = web.AppRunner(server, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+class Service:
+    """A process that has loaded everything and waits for the word."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        if not (process.stdin and process.stdout and process.stderr):
+            raise ValueError("needs three pipes")
+        self._process, self._words = process, process.stdin
+        self._answers, self._log = process.stdout, process.stderr
+
+    @classmethod
+    async def load(cls, port: int, environment: dict[str, str]) -> "Service":
+        """Return one that is ready to begin."""
+        pipe = asyncio.subprocess.PIPE
+        words = (sys.executable, "-c", NEXT, "serve", "--host", "127.0.0.1", "--port", str(port))
+        made = cls(await asyncio.create_subprocess_exec(*words, env=environment, stdin=pipe, stdout=pipe, stderr=pipe))
+        async with asyncio.timeout(LONGEST_S):
+            await made._answers.readline()
+        return made
+
+    async def begin(self, group: asyncio.TaskGroup) -> float:
+        """Return when it listens."""
+        self._words.write(b"go\n")
+        async with asyncio.timeout(LONGEST_S):
+            async for line in self._log:
+                if json.loads(line)["event"] == "service.listening":
+                    group.create_task(self._log.read())
+                    return monotonic()
+        raise RuntimeError("it has ended before it listened")
+
+    async def kill(self) -> None:
+        """End it without a word."""
+        self._process.kill()
+        await self._process.wait()
+
+
+def environment_of(folder: Path, hook: str, soniox: str) -> dict[str, str]:
+    """Return the settings of the service."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("VOICEBOT_")} | {
+        "VOICEBOT_PUBLIC_URL": ORIGIN,
+        "VOICEBOT_LOG__FORMAT": "json",
+        "TWILIO_AUTH_TOKEN": DEFAULT_AUTH_TOKEN,
+        "SONIOX_API_KEY": KEY,
+        "VOICEBOT_SONIOX__STT_URL": f"{soniox}/transcribe-websocket",
+        "VOICEBOT_SONIOX__TTS_URL": f"{soniox}/tts-websocket",
+        "VOICEBOT_WEBHOOK__URL": hook,
+        "VOICEBOT_WEBHOOK__SECRETS": new_secret(bytes(range(32))),
+        "VOICEBOT_STORE__URL": f"sqlite:///{folder}/calls.db",
+        "VOICEBOT_DEFAULT__TURNS__NO_INPUT_MS": "0",
+    }
+
+
+async def measure(calls: int) -> dict[str, object]:
+    """Return the figures of one restart under so many calls."""
+    application, opened = Application(), list[float]()
+
+    def observe(event: PhoneEvent) -> None:
+        if isinstance(event, StreamOpened):
+            opened.append(monotonic())
+
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            serving(application) as hook,
+            local_soniox(LocalSonioxOptions(key=KEY)) as soniox,
+            asyncio.TaskGroup() as group,
+        ):
+            environment = environment_of(Path(folder), hook, f"ws://{soniox.host}:{soniox.port}")
+            port = _free_port()
+            first, second = [await Service.load(port, environment) for _ in range(2)]
+            await first.begin(group)
+            routes = {ORIGIN: f"http://127.0.0.1:{port}"}
+            options = CallOptions(voice_url=f"{ORIGIN}/twilio/voice", connect_to=routes)
+            phones = [PhoneCall(options, observe=observe) for _ in range(calls)]
+            running = [group.create_task(phone.run()) for phone in phones]
+            await application.until("call.started", calls)
+            died = monotonic()
+            await first.kill()
+            ready = await second.begin(group)
+            await application.until("call.resumed", calls)
+            again = [at - ready for at in opened if at > died]
+            for phone in phones:
+                phone.hang_up("caller", "the bench is over")
+            reports = [await one for one in running]
+            await second.kill()
+    ms = sorted(max(0, round(seconds * 1_000)) for seconds in again)
+    return {
+        "calls": calls,
+        "resumed": sum(len(report.gaps_ms) == 1 for report in reports),
+        "p50_ms": round(statistics.median(ms)),
+        "max_ms": ms[-1],
+        "down_ms": round((ready - died) * 1_000),
+    }
+
+
+def _free_port() -> int:
+
+    with create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def main() -> int:
+    """Print the figures as JSON: milliseconds from a service that listens to the streams; 0 when every call went on."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=20)
+    figures = asyncio.run(measure(parser.parse_args().calls))
+    print(json.dumps(figures))
+    return 0 if figures["resumed"] == figures["calls"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -126,7 +126,7 @@ async def test_calls_in_every_state_go_on(house, tmp_path):
         await service.ready()
         phones = {}
         for one in scripts:
-            phones[one] = h.dial(pace=2.0)
+            phones[one] = h.dial(pace=1.0)
             names[phones[one].sid] = one
             # One after another, so that each has its own recogniser's script.
             await until(h, phones[one].sid, "call.started")

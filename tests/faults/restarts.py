@@ -117,4 +117,6 @@ class Restarts:
             await self._reading
 
     def troubles(self):
-        return [entry for entry in self.log if entry["level"] in {"error", "critical"}]
+        """What it complains of, but that the carrier tells that its streams broke."""
+        bad = (entry for entry in self.log if entry["level"] in {"error", "critical"})
+        return [entry for entry in bad if entry["event"] != "door.stream_error"]

@@ -40,7 +40,7 @@ from voicebot.call.standing import Standing
 from voicebot.call.trace import CallTrace
 from voicebot.call.turntaking import TurnTaking
 from voicebot.config import NumberSettings
-from voicebot.core.actions import Action, Configure, HangUp, Listen
+from voicebot.core.actions import Action, HangUp
 from voicebot.core.events import (
     Digit,
     Finished,
@@ -57,7 +57,7 @@ from voicebot.core.events import (
     TurnRequested,
 )
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Streamed, Undelivered
-from voicebot.errors import ConfigurationError, LocalProtocolError
+from voicebot.errors import LocalProtocolError
 from voicebot.wire import twiml
 
 
@@ -93,7 +93,9 @@ class Call:
         self._listening: set[tuple[int, Track]] = set()
         self._ending: str | None = None
         self.route = Route(options, rooms.settings, rooms.doors, rooms.accounts, self.put, self._open)
-        self._speaker = Speaker(rooms, options.voice, trace, self.put, self._adjust, self.route.leave)
+        self._speaker = Speaker(
+            rooms, options.voice, trace, self.put, lambda change: self._turns.adjust(change), self.route.leave
+        )
         self._recording = self.route.leg.recording = rooms.recorder.open(head_of(identity, options), _now())
         self._dialogue = Dialogue(
             self._lane,
@@ -365,18 +367,6 @@ class Call:
         await self._turns.told(await self._speaker.interrupt(_now()))
         self.route.leg.finish()
         await self._turns.hung_up()
-
-    def _adjust(self, change: Listen | Configure) -> None:
-        """Carry out an action that changes how the call goes on."""
-        if isinstance(change, Listen):
-            self._turns.change(change)
-        options = change.endpoint if isinstance(change, Listen) else change
-        if options is None:
-            return
-        try:
-            self._speaker.voice = self.route.configure(options)
-        except ConfigurationError as error:
-            self._scribe.trouble(str(error))
 
     # --- legs -------------------------------------------------------------------------------------
 

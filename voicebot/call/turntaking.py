@@ -11,7 +11,7 @@ from voicebot.call.leg import tracks_of
 from voicebot.call.past import Past
 from voicebot.call.route import Route
 from voicebot.config import NumberSettings
-from voicebot.core.actions import Listen
+from voicebot.core.actions import Configure, Listen
 from voicebot.core.events import (
     AskFinalize,
     BargeIn,
@@ -36,6 +36,7 @@ from voicebot.core.events import (
 from voicebot.core.latency import TurnClock
 from voicebot.core.playback import Spoken
 from voicebot.core.turns import TurnPolicy, TurnState, step, wake_at
+from voicebot.errors import ConfigurationError
 from voicebot.recorder import CallRecording
 
 
@@ -86,6 +87,18 @@ class TurnTaking:
         """Nobody is waited for until the floor is given again."""
         self._states = {track: replace(state, floor=False) for track, state in self._states.items()}
         self._floor = False
+
+    def adjust(self, change: Listen | Configure) -> None:
+        """Carry out an action that changes how the call goes on."""
+        if isinstance(change, Listen):
+            self.change(change)
+        options = change.endpoint if isinstance(change, Listen) else change
+        if options is None:
+            return
+        try:
+            self._speaker.voice = self._route.configure(options)
+        except ConfigurationError as error:
+            self._scribe.trouble(str(error))
 
     async def tick(self) -> None:
         """Time has passed."""

@@ -40,7 +40,7 @@ from voicebot.call.standing import Standing
 from voicebot.call.trace import CallTrace
 from voicebot.call.turntaking import TurnTaking
 from voicebot.config import NumberSettings
-from voicebot.core.actions import Action, HangUp
+from voicebot.core.actions import Action, Configure, HangUp, Listen
 from voicebot.core.events import (
     Digit,
     Finished,
@@ -367,6 +367,9 @@ class Call:
         await self._turns.told(await self._speaker.interrupt(_now()))
         self.route.leg.finish()
         await self._turns.hung_up()
+
+    def _adjust(self, change: Listen | Configure) -> None:
+        self._turns.adjust(change)
 
     # --- legs -------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from voicebot.call.leg import tracks_of
 from voicebot.config import NumberSettings
 from voicebot.core.recording import Head
 
@@ -35,7 +34,7 @@ def head_of(identity: Identity, options: NumberSettings) -> Head:
         to_number=identity.to,
         mode=options.mode,
         started_at=identity.started_at.isoformat(),
-        tracks=tracks_of(options),
+        tracks=options.tracks,
         policy=options.turns,
         stt=options.stt.model_dump(mode="json"),
     )

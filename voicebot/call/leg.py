@@ -93,7 +93,7 @@ class Leg:
                     recovers=True,
                 ),
             )
-            for track in tracks_of(options)
+            for track in options.tracks
         }
 
     @property
@@ -235,19 +235,6 @@ class Leg:
     async def _send(self, message: str) -> None:
         if self.socket and not self.closed:
             await self.socket.send(message)
-
-
-def tracks_of(options: NumberSettings) -> tuple[Track, ...]:
-    """Return whom a call to this number listens to."""
-    if options.mode == "bot":
-        return ("caller",)
-    match options.track:
-        case "inbound_track":
-            return ("caller",)
-        case "outbound_track":
-            return ("agent",)
-        case "both_tracks":
-            return ("caller", "agent")
 
 
 def _labelled(

@@ -7,7 +7,6 @@ from typing import assert_never
 
 from voicebot.call.dialogue import Dialogue, Held
 from voicebot.call.inputs import BotBegan
-from voicebot.call.leg import tracks_of
 from voicebot.call.past import Past
 from voicebot.call.route import Route
 from voicebot.config import NumberSettings
@@ -56,7 +55,7 @@ class TurnTaking:
         self._dialogue = dialogue
         self._speaker, self._reporter, self._scribe = dialogue.speaker, dialogue.reporter, dialogue.scribe
         self._states: dict[Track, TurnState] = {
-            track: TurnState(policy=options.turns, languages=options.stt.language_hints) for track in tracks_of(options)
+            track: TurnState(policy=options.turns, languages=options.stt.language_hints) for track in options.tracks
         }
         self._floor = False
 

@@ -23,6 +23,7 @@ from voicebot.config.sections import (
     WebUrl,
 )
 from voicebot.core.actions import Configure, EndpointPolicy
+from voicebot.core.events import Track
 from voicebot.core.redaction import RedactionPolicy
 from voicebot.core.turns import TurnPolicy
 from voicebot.errors import ConfigurationError
@@ -57,6 +58,19 @@ class NumberSettings(Section):
     def _check_then(cls, then: str) -> str:
         check_verbs(then)
         return then
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Whom a call to this number listens to."""
+        if self.mode == "bot":
+            return ("caller",)
+        match self.track:
+            case "inbound_track":
+                return ("caller",)
+            case "outbound_track":
+                return ("agent",)
+            case "both_tracks":
+                return ("caller", "agent")
 
     def changed_by(self, change: Configure | EndpointPolicy) -> Self:
         """Return these settings with what `change` names laid over them; raises ConfigurationError if they cannot be."""

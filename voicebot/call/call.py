@@ -93,9 +93,7 @@ class Call:
         self._listening: set[tuple[int, Track]] = set()
         self._ending: str | None = None
         self.route = Route(options, rooms.settings, rooms.doors, rooms.accounts, self.put, self._open)
-        self._speaker = Speaker(
-            rooms, options.voice, trace, self.put, lambda change: self._turns.adjust(change), self.route.leave
-        )
+        self._speaker = Speaker(rooms, options.voice, trace, self.put, self._adjust, self.route.leave)
         self._recording = self.route.leg.recording = rooms.recorder.open(head_of(identity, options), _now())
         self._dialogue = Dialogue(
             self._lane,

@@ -9,7 +9,6 @@ import pytest
 from aiohttp import web
 
 from voicebot import live
-from voicebot.local.phone.scenario import HangUp, Wait
 from voicebot.local.soniox.server import Faults
 
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]

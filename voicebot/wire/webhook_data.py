@@ -333,4 +333,4 @@ class CallEndedData(Model):
     totals: Totals = Totals()
     """How much of everything there was."""
     transcript: tuple[TranscriptLine, ...] = ()
-    """Everything that was said and heard, in order."""
+    """Everything that was said and heard, in order; of a very long call the end, as in `messages`. The store has it all."""

@@ -157,7 +157,7 @@ async def test_a_malformed_reply_is_told_with_its_path(tried):
 
     found = only(await tried(answering(respond), only=["reply"]), "reply").found
     assert found.startswith("call.started: $.actions[1].url is not an absolute http(s) URL; ")
-    assert found.endswith("… and 4 more")
+    assert found.endswith("… and 5 more")
 
 
 @pytest.mark.parametrize(

@@ -173,3 +173,94 @@ def test_mark_and_clear_are_written_as_json():
         "mark": {"name": '1:"2"'},
     }
     assert json.loads(twilio.clear("MZ1")) == {"event": "clear", "streamSid": "MZ1"}
+
+
+# --- the short way --------------------------------------------------------------------------------
+
+LONG = st.dictionaries(st.text(max_size=8), st.none() | st.booleans() | st.integers() | st.text(max_size=8), max_size=3)
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.lists(st.text(max_size=3))
+    | LONG
+)
+
+
+def numerals(least=0, most=10**20):
+    return st.integers(least, most) | st.integers(least, most).map(str)
+
+
+@st.composite
+def nearly_media(draw):
+    """A media message as bytes: as it should be, or with something about it that is not."""
+    body = {
+        "track": draw(st.sampled_from(["inbound", "outbound"]) | ODD),
+        "chunk": draw(numerals() | ODD),
+        "timestamp": draw(numerals(-5) | ODD),
+        "payload": draw(st.binary(max_size=400).map(lambda raw: base64.b64encode(raw).decode()) | ODD),
+    }
+    message = {
+        "event": draw(st.sampled_from(["media", "media", "mark", "new"]) | ODD),
+        "sequenceNumber": draw(numerals() | ODD),
+        "media": draw(st.just(body) | ODD),
+        "streamSid": draw(st.text(max_size=40) | ODD),
+    }
+    for document in (body, message):
+        for name in draw(st.sets(st.sampled_from(sorted(document)), max_size=1)):
+            del document[name]
+        document.update(draw(st.just({}) | LONG))
+    written = json.dumps(message, ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
+    at, length = draw(st.integers(0, len(written))), draw(st.sampled_from([0, 0, 0, 1, 5]))
+    return written[:at] + draw(st.just(b"") | st.binary(max_size=2)) + written[at + length :]
+
+
+def outcome(read, message):
+    try:
+        return read(message)
+    except PeerProtocolError as error:
+        return str(error)
+
+
+@given(nearly_media())
+@settings(max_examples=500)
+def test_the_short_way_and_the_long_way_agree(message):
+    assert outcome(twilio.read, message) == outcome(twilio.read_any, message)
+
+
+@given(st.binary(min_size=1, max_size=800), st.integers(0, 10**9), st.sampled_from(["inbound", "outbound"]))
+def test_media_as_documented_takes_the_short_way(payload, timestamp, track):
+    message = json.dumps(
+        {
+            "event": "media",
+            "sequenceNumber": "3",
+            "media": {
+                "track": track,
+                "chunk": "1",
+                "timestamp": str(timestamp),
+                "payload": base64.b64encode(payload).decode(),
+            },
+            "streamSid": "MZ1",
+        }
+    ).encode()
+    frame = twilio.read_frame(message)
+    assert frame is not None
+    assert frame == twilio.read_any(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(media(future=1), id="a new field"),
+        pytest.param(media(timestamp=155), id="a number as a number"),
+        pytest.param(media(payload=""), id="no audio"),
+        pytest.param(media(timestamp="²"), id="a digit that is no number"),
+        pytest.param(media() + "x", id="something behind it"),
+        pytest.param(media()[:-1] + ',"event":"stop"}', id="another event behind it"),
+    ],
+)
+def test_anything_else_takes_the_long_way(message):
+    assert twilio.read_frame(message.encode()) is None
+    assert outcome(twilio.read, message.encode()) == outcome(twilio.read_any, message.encode())

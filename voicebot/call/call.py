@@ -138,6 +138,16 @@ class Call:
         with suppress(asyncio.QueueShutDown):
             await self._mailbox.put(event)
 
+    def offer(self, event: CallInput) -> bool:
+        """Tell the call something without waiting; return whether there was room for it."""
+        try:
+            self._mailbox.put_nowait(event)
+        except asyncio.QueueShutDown:
+            return True  # nobody wants to know any more
+        except asyncio.QueueFull:
+            return False
+        return True
+
     async def attach(self, started: StreamStarted, socket: MediaSocket) -> None:
         """Let the claimed stream begin."""
         added = {name: value for name, value in started.parameters.items() if name != twiml.TOKEN}

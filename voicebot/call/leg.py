@@ -1,7 +1,7 @@
 """One media stream of a call: audio in to its recognisers, messages out to its socket."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -50,14 +50,16 @@ class _Listener:
         self.sound_ended_ms: int | None = None
         self.suspect: SpeechStarted | None = None
         """Sound that may be the bot's own voice; the call does not know of it yet."""
+        self.compared_ms = 0
+        """How much was heard when the suspect was last compared with what the bot says."""
 
-    def take(self, audio: bytes, now: float) -> SpeechStarted | SpeechStopped | None:
-        """Pass audio on to the recogniser; return a change of speech activity, if there is one."""
+    def take(self, audio: bytes, now: float) -> tuple[SpeechStarted | SpeechStopped, ...]:
+        """Pass audio on to the recogniser; return the changes of speech activity."""
         self.last_media_at = now
         self.heard_ms += len(audio) // BYTES_PER_MS
         self.zero_at = min(self.zero_at, now - self.heard_ms / 1_000)
         self.recognition.feed(audio)
-        return self.detector.feed(audio)
+        return self.detector.feed_all(audio)
 
 
 class Leg:
@@ -117,39 +119,53 @@ class Leg:
         self.origin = datetime.now(UTC)
         self.attached.set()
 
-    def hear(self, media: Media, now: float) -> FromTrack | None:
-        """Pass audio on to its recogniser, holes filled; return a change of speech activity, if there is one."""
-        listener = self._listeners.get(media.track)
-        if listener is None or self.closed:
-            return None
-        audio = listener.timeline.place(media.timestamp_ms, media.payload)
-        if not audio:
-            return None
+    def hear(self, run: Sequence[Media], now: float) -> list[FromTrack]:
+        """Pass audio that came together on to its recogniser, holes filled; return the changes of speech activity."""
+        told: list[FromTrack] = []
+        if self.closed:
+            return told
+        for track, listener in self._listeners.items():
+            place = listener.timeline.place
+            audio = b"".join([place(media.timestamp_ms, media.payload) for media in run if media.track == track])
+            if audio:
+                told += [FromTrack(self.number, track, change) for change in self._heard(listener, audio, now)]
+        return told
+
+    def _heard(self, listener: _Listener, audio: bytes, now: float) -> Sequence[SpeechStarted | SpeechStopped]:
         if listener.last_media_at == float("inf"):
             self._begin(listener, duration_ms(audio), now)
-        change = listener.take(audio, now)
+        changes: Sequence[SpeechStarted | SpeechStopped] = listener.take(audio, now)
         if self.recording:
             self.recording.audio(listener.track, listener.heard_ms - duration_ms(audio), audio, now)
         if listener.track == "caller":
             self.echo.heard(listener.detector.levels, now)
-            change = self._without_echo(listener, change, now)
-        if isinstance(change, SpeechStopped):
-            listener.sound_ended_ms = change.at_ms
-        return FromTrack(self.number, media.track, change) if change else None
+            if changes or listener.suspect:
+                changes = self._without_echo(listener, changes, now)
+        for change in changes:
+            if isinstance(change, SpeechStopped):
+                listener.sound_ended_ms = change.at_ms
+        return changes
 
     def _without_echo(
-        self, listener: _Listener, change: SpeechStarted | SpeechStopped | None, now: float
-    ) -> SpeechStarted | SpeechStopped | None:
+        self, listener: _Listener, changes: Sequence[SpeechStarted | SpeechStopped], now: float
+    ) -> list[SpeechStarted | SpeechStopped]:
         """Keep back sound that is the bot's own voice, for as long as it is nothing else."""
-        if isinstance(change, SpeechStarted) and self.echo.is_echo(now):
-            listener.suspect = change
-            return None
-        if listener.suspect is None:
-            return change
-        if change is None and (listener.heard_ms % ECHO_EVERY_MS or self.echo.is_echo(now)):
-            return None
-        suspect, listener.suspect = listener.suspect, None
-        return None if isinstance(change, SpeechStopped) else suspect
+        told: list[SpeechStarted | SpeechStopped] = []
+        for change in changes:
+            if isinstance(change, SpeechStarted) and self.echo.is_echo(now):
+                listener.suspect, listener.compared_ms = change, listener.heard_ms
+            elif listener.suspect is None:
+                told.append(change)
+            else:
+                suspect, listener.suspect = listener.suspect, None
+                if isinstance(change, SpeechStarted):
+                    told.append(suspect)
+        if listener.suspect and listener.heard_ms - listener.compared_ms >= ECHO_EVERY_MS:
+            listener.compared_ms = listener.heard_ms
+            if not self.echo.is_echo(now):
+                told.append(listener.suspect)
+                listener.suspect = None
+        return told
 
     def _begin(self, listener: _Listener, ms: int, now: float) -> None:
         """The stream's clock starts with its first audio."""

@@ -77,6 +77,10 @@ class TwilioSettings(Section):
     """Largest form body taken on the HTTP doors."""
     form_timeout_s: Seconds = 10
     """From the head of a request to the last byte of its form."""
+    low_water_frames: Annotated[int, Field(ge=0, le=25)] = 5
+    """Media messages that the kernel collects before it wakes the service (Linux, `SO_RCVLOWAT`), when many calls share a core; 0 for never."""
+    low_water_calls: Annotated[int, Field(ge=0)] = 40
+    """So many streams at a time are many; with fewer there is time to hear each message at once."""
     max_gap_ms: Milliseconds = 10_000
     """Longest hole in the media timestamps that is filled with silence."""
     api_url: WebUrl = "https://api.twilio.com"

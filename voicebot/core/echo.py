@@ -60,7 +60,7 @@ class EchoGuard:
         self._played: deque[tuple[float, float]] = deque()  # (when its echo may begin, dB) of each frame
         self._rest = b""
         self._next = float("-inf")
-        self._heard: deque[float] = deque(maxlen=ROOM)
+        self._heard: deque[int] = deque(maxlen=ROOM)
         self._heard_at = float("-inf")
 
     def sent(self, payload: bytes, at: float) -> None:
@@ -83,7 +83,7 @@ class EchoGuard:
 
     def heard(self, levels: Sequence[int], now: float) -> None:
         """Note the levels of inbound 20 ms frames (`SpeechDetector.levels`), the last of which came at `now`."""
-        self._heard.extend(map(decibels, levels))
+        self._heard.extend(levels)
         self._heard_at = now
         self._forget(now)
 
@@ -97,9 +97,9 @@ class EchoGuard:
     def _matches(self, now: float) -> Iterator[Match]:
         if not self._played or len(self._heard) < LEAST_WINDOW or self._played[0][0] > now:
             return
-        inbound = list(self._heard)[-WINDOW:]
+        inbound = list(map(decibels, list(self._heard)[-WINDOW:]))
         outbound = self._outbound(len(inbound))
-        noise_db = min(self._heard)
+        noise_db = decibels(min(self._heard))
         for lag in likely(inbound, outbound):
             for played in around(outbound, lag, len(inbound)):
                 yield fit(inbound, played, noise_db)

@@ -2,9 +2,10 @@
 
 import asyncio
 from contextlib import suppress
-from typing import override
+from typing import Literal, override
 
 from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.http import WSMessageNoDecodeText
 
 from voicebot.call.admission import Busy
 from voicebot.call.call import Call
@@ -15,11 +16,15 @@ from voicebot.config import LimitSettings, TwilioSettings
 from voicebot.core.events import CarrierEvent, Digit, Ignored, MarkReached, Media, StreamStarted, StreamStopped
 from voicebot.errors import PeerProtocolError, VoicebotError
 from voicebot.metrics import Metrics
+from voicebot.web.inlet import Inlet, Inlets
+from voicebot.web.low_water import LowWater
 from voicebot.web.refusals import Refusals
 from voicebot.web.twilio import SIGNATURE
 from voicebot.wire import twilio, twiml
 from voicebot.wire.twilio import Signatures
 from voicebot.wire.twiml import Doors
+
+type _WebSocket = web.WebSocketResponse[Literal[False]]
 
 MAX_REASON_BYTES = 123
 """Most bytes of a close reason, which is UTF-8 (RFC 6455, section 5.5)."""
@@ -36,8 +41,8 @@ class Refused(VoicebotError):  # noqa: N818 - the word of the log and the metric
 class _Socket(MediaSocket):
     """A stream's way back to the carrier."""
 
-    def __init__(self, ws: web.WebSocketResponse) -> None:
-        self._ws = ws
+    def __init__(self, ws: _WebSocket, low_water: LowWater) -> None:
+        self._ws, self._low_water = ws, low_water
 
     @override
     async def send(self, message: str) -> None:
@@ -47,6 +52,7 @@ class _Socket(MediaSocket):
 
     @override
     async def close(self) -> None:
+        self._low_water.lower()  # the answer is short and the last
         await self._ws.close()
 
 
@@ -65,6 +71,7 @@ class MediaDoor:
         self._most_pending, self._pending = limits.pending_streams, 0
         self._settings, self._doors, self._signatures = settings, doors, signatures
         self._calls, self._refusals = calls, Refusals(metrics)
+        self._inlets = Inlets(settings)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route, relative to the public URL."""
@@ -79,14 +86,19 @@ class MediaDoor:
         if self._pending >= self._most_pending:
             self._count("too many pending")
             return web.Response(status=503, text="too many streams have not begun yet\n")
-        ws = web.WebSocketResponse(
-            compress=False, heartbeat=self._settings.ping_s, max_msg_size=self._settings.max_message_bytes
+        ws: _WebSocket = web.WebSocketResponse(
+            compress=False,
+            decode_text=False,
+            autoping=False,  # a ping shows that somebody is there, so it must be seen
+            heartbeat=self._settings.ping_s,
+            max_msg_size=self._settings.max_message_bytes,
         )
+        low_water = LowWater(request.transport)
         self._pending += 1
         try:
             await ws.prepare(request)
             async with asyncio.timeout(self._settings.start_timeout_s):
-                call, leg = await self._admit(ws)
+                call, leg = await self._admit(ws, _Socket(ws, low_water))
         except Refused as refusal:
             return await self._refuse(ws, refusal)
         except PeerProtocolError as error:
@@ -96,18 +108,32 @@ class MediaDoor:
         finally:
             self._pending -= 1
         reason = "lost"
+        silent = asyncio.timeout(None)
+        inlet = Inlet(call, leg, low_water, silent)
         try:
-            reason = await self._pump(ws, call, leg)
+            async with silent:
+                reason = await self._pump(ws, call, inlet)
+        except TimeoutError:
+            reason = "watchdog"
         finally:
-            leg.finish()
-            await call.put(LegClosed(leg.number, StreamStopped(reason), *leg.losses()))
+            await self._over(call, leg, inlet, reason)
+            low_water.lower()
             await ws.close()
         return ws
 
-    async def _admit(self, ws: web.WebSocketResponse) -> tuple[Call, Leg]:
+    async def _over(self, call: Call, leg: Leg, inlet: Inlet, reason: str) -> None:
+        """Let the call have the last of the stream, and know that it was the last."""
+        inlet.flush()
+        leg.finish()
+        await inlet.settle()
+        await call.put(LegClosed(leg.number, StreamStopped(reason), *leg.losses()))
+
+    async def _admit(self, ws: _WebSocket, socket: MediaSocket) -> tuple[Call, Leg]:
         """Wait for `start` and let its call claim it; raises Refused or PeerProtocolError."""
         while True:
             message = await ws.receive()
+            if await _only_alive(ws, message):
+                continue
             if message.type is not WSMsgType.TEXT:
                 raise Refused("ended early", "the stream ended before its start message")
             match event := twilio.read(message.data):
@@ -133,7 +159,7 @@ class MediaDoor:
         claimed = call.route.claim(event, token, call.identity.carrier_id)
         if isinstance(claimed, str):
             raise Refused(claimed)
-        await call.attach(event, _Socket(ws))
+        await call.attach(event, socket)
         return call, claimed
 
     def _begin(self, event: StreamStarted) -> Call:
@@ -149,47 +175,55 @@ class MediaDoor:
         except Busy as busy:
             raise Refused(busy.why, str(busy)) from None
 
-    async def _pump(self, ws: web.WebSocketResponse, call: Call, leg: Leg) -> str:
+    async def _pump(self, ws: _WebSocket, call: Call, inlet: Inlet) -> str:
         """Pass on what the carrier sends until the stream ends; return why it did."""
-        now = asyncio.get_running_loop().time
-        while True:
-            match event := await self._receive(ws, leg):
-                case Media():
-                    if change := leg.hear(event, now()):
-                        await call.put(change)
-                case Digit() | MarkReached():
-                    await call.put(event)
-                case StreamStopped(reason=reason):
-                    return reason
-                case StreamStarted():
-                    self._count("second start")
-                case Ignored():
-                    pass
-
-    async def _receive(self, ws: web.WebSocketResponse, leg: Leg) -> CarrierEvent:
-        """Return the next event; what cannot be read is counted and passed over, for the call is worth more."""
+        self._inlets.add(inlet)
         try:
-            message = await ws.receive(timeout=self._settings.silence_timeout_s)
-        except TimeoutError:
-            return StreamStopped("watchdog")
+            while True:
+                message = await ws.receive()
+                if message.type is WSMsgType.TEXT and (frame := twilio.read_frame(message.data)):
+                    inlet.take(frame, len(message.data))
+                    if inlet.behind:
+                        await inlet.settle()
+                    continue
+                await inlet.settle()
+                inlet.touched_at = asyncio.get_running_loop().time()
+                if await _only_alive(ws, message):
+                    continue
+                match event := self._event(message, inlet.stream_id):
+                    case Media():
+                        inlet.take(event, len(message.data))
+                    case Digit() | MarkReached():
+                        await call.put(event)
+                    case StreamStopped(reason=reason):
+                        return reason
+                    case StreamStarted():
+                        self._count("second start")
+                    case Ignored():
+                        pass
+        finally:
+            self._inlets.remove(inlet)
+
+    def _event(self, message: WSMessageNoDecodeText, stream_id: str) -> CarrierEvent:
+        """Read a message; what cannot be read is counted and passed over, for the call is worth more."""
         match message.type:
             case WSMsgType.TEXT:
                 try:
-                    return twilio.read(message.data)
+                    return twilio.read_any(message.data)
                 except PeerProtocolError as error:
-                    self._count("malformed message", stream=leg.stream_id, error=str(error))
+                    self._count("malformed message", stream=stream_id, error=str(error))
                     return Ignored("malformed")
             case WSMsgType.BINARY:
-                self._count("binary message", stream=leg.stream_id)
+                self._count("binary message", stream=stream_id)
                 return Ignored("binary")
             case WSMsgType.ERROR:
                 if getattr(message.data, "code", None) == WSCloseCode.MESSAGE_TOO_BIG:
-                    self._count("oversized message", stream=leg.stream_id)
+                    self._count("oversized message", stream=stream_id)
                 return StreamStopped(f"error: {message.data}")
             case _:
                 return StreamStopped("closed")
 
-    async def _refuse(self, ws: web.WebSocketResponse, refusal: Refused) -> web.WebSocketResponse:
+    async def _refuse(self, ws: _WebSocket, refusal: Refused) -> _WebSocket:
         self._count(refusal.why, text=str(refusal))
         reason = str(refusal).encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=reason.encode())
@@ -197,3 +231,10 @@ class MediaDoor:
 
     def _count(self, why: str, **details: str) -> None:
         self._refusals.note("media", why, **details)
+
+
+async def _only_alive(ws: _WebSocket, message: WSMessageNoDecodeText) -> bool:
+    """Say whether a message says no more than that somebody is there; a ping is answered."""
+    if message.type is WSMsgType.PING:
+        await ws.pong(message.data)
+    return message.type in {WSMsgType.PING, WSMsgType.PONG}

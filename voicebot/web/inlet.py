@@ -1,0 +1,117 @@
+"""The way of a stream's audio to its leg: frames that came together are heard together, and nothing is timed for each."""
+
+import asyncio
+
+from voicebot.call.call import Call
+from voicebot.call.inputs import FromTrack
+from voicebot.call.leg import Leg
+from voicebot.config import TwilioSettings
+from voicebot.core.events import Media
+from voicebot.web.low_water import LowWater
+
+MAX_RUN = 50
+"""Frames that are heard at a time at most: a second of one track."""
+LOOK_S = 0.1
+"""Every stream is looked at so often."""
+STOPPED_S = 0.2
+"""Without audio for so long, nothing may be left lying in the kernel."""
+
+
+class Inlet:
+    """One stream: what came since the last turn of the event loop, and when anything came at all."""
+
+    def __init__(self, call: Call, leg: Leg, low_water: LowWater, silent: asyncio.Timeout) -> None:
+        """`silent` expires when the stream has been silent for too long."""
+        self._call, self._leg, self._low_water, self._silent = call, leg, low_water, silent
+        self._loop = asyncio.get_running_loop()
+        self._run: list[Media] = []
+        self._untold: list[FromTrack] = []
+        self._message_bytes = 0
+        self._audio_at = float("-inf")
+        self._given_up = False
+        self.touched_at = self._loop.time()
+        """When the last message came."""
+
+    @property
+    def stream_id(self) -> str:
+        """The carrier's name of the stream."""
+        return self._leg.stream_id
+
+    @property
+    def behind(self) -> bool:
+        """The call's mailbox was full when something had to be told; `settle` waits for it."""
+        return bool(self._untold)
+
+    def take(self, frame: Media, message_bytes: int) -> None:
+        """Take one frame; it is heard together with those that were read with it, before the loop waits again."""
+        if not self._run:
+            self._loop.call_soon(self.flush)
+        self._run.append(frame)
+        self._message_bytes = message_bytes
+        if len(self._run) >= MAX_RUN:
+            self.flush()
+
+    def flush(self) -> None:
+        """Let the leg hear what came."""
+        if not self._run:
+            return
+        run, self._run = self._run, []
+        self.touched_at = self._audio_at = now = self._loop.time()
+        for change in self._leg.hear(run, now):
+            if self._untold or not self._call.offer(change):
+                self._untold.append(change)
+
+    async def settle(self) -> None:
+        """Let the call have everything that came until now, in its order."""
+        self.flush()
+        while self._untold:
+            await self._call.put(self._untold.pop(0))
+
+    def look(self, now: float, frames: int, silence_s: float) -> None:
+        """See whether the stream has fallen silent; wait for `frames` at a time as long as it flows."""
+        if now - self._audio_at >= STOPPED_S:
+            self._low_water.lower()
+        else:
+            self._low_water.wait_for(frames, self._message_bytes)
+        if now - self.touched_at >= silence_s and not self._given_up:
+            self._given_up = True
+            self._silent.reschedule(now)
+
+
+class Inlets:
+    """All streams, looked at together: a timer each, set anew by each message, would cost more than the messages."""
+
+    def __init__(self, settings: TwilioSettings) -> None:
+        self._settings = settings
+        self._inlets: dict[Inlet, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, inlet: Inlet) -> None:
+        """Look at this one from now on."""
+        self._inlets[inlet] = None
+        if self._timer is None:
+            self._set_timer()
+
+    def remove(self, inlet: Inlet) -> None:
+        """Look at it no longer."""
+        del self._inlets[inlet]
+        if not self._inlets and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def frames(self) -> int:
+        """Media messages that are waited for at a time: one as long as there is time for each."""
+        busy = len(self._inlets) >= self._settings.low_water_calls
+        return max(1, self._settings.low_water_frames) if busy else 1
+
+    def _set_timer(self) -> None:
+        period_s = min(LOOK_S, self._settings.silence_timeout_s / 2)
+        self._timer = asyncio.get_running_loop().call_later(period_s, self._look)
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        frames = self.frames
+        for inlet in self._inlets:
+            inlet.look(now, frames, self._settings.silence_timeout_s)
+        self._set_timer()

@@ -3,14 +3,14 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from voicebot.core.events import Endpoint, Finalized, Heard, Token
 from voicebot.errors import PeerProtocolError
 from voicebot.wire.soniox_errors import ErrorFrame, Retry, read_error, retry_class
-from voicebot.wire.soniox_stt import Message, SttOptions, config_message, headers, read
+from voicebot.wire.soniox_stt import Message, SttOptions, config_message, headers, read, read_any, read_documented
 
 END, FIN = {"text": "<end>", "is_final": True}, {"text": "<fin>", "is_final": True}
 
@@ -305,3 +305,79 @@ def test_splitting_a_message_changes_nothing(tokens, data):
     at = data.draw(st.integers(0, len(tokens)))
     assert utterances([message(*tokens, tail("x"))]) == model(tokens)
     assert utterances([message(*tokens[:at], tail("y")), message(*tokens[at:])]) == model(tokens)
+
+
+# --- the short way --------------------------------------------------------------------------------
+
+ODD = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.lists(st.none(), max_size=2)
+TIME = st.integers(-5, 10**7) | ODD
+NAME = st.sampled_from(["en", "1", "translation", "none", "original"]) | ODD
+FIELDS = {
+    "text": st.sampled_from([" word", "<end>", "<fin>", ""]) | st.text(max_size=8) | ODD,
+    "is_final": st.booleans() | ODD,
+    "start_ms": TIME,
+    "end_ms": TIME,
+    "confidence": st.floats(0, 1) | ODD,
+    "speaker": NAME,
+    "language": NAME,
+    "source_language": NAME,
+    "translation_status": NAME,
+    "new": ODD,
+}
+GOOD = st.fixed_dictionaries(
+    {"text": st.sampled_from([" word", "ly", "<end>", "<fin>", ""]), "is_final": st.booleans()},
+    optional={"start_ms": st.integers(0, 10**6), "confidence": st.floats(0, 1), "language": st.just("en")},
+)
+FRAMES = st.fixed_dictionaries(
+    {
+        "tokens": st.lists(GOOD, max_size=6)
+        | st.lists(st.fixed_dictionaries({}, optional=FIELDS) | ODD, max_size=3)
+        | ODD
+    },
+    optional={
+        "final_audio_proc_ms": TIME,
+        "total_audio_proc_ms": TIME,
+        "finished": st.booleans() | ODD,
+        "error_code": ODD,
+        "new": ODD,
+    },
+)
+
+
+def outcome(reader, written, base_ms):
+    try:
+        return reader(written, base_ms)
+    except PeerProtocolError as error:
+        return str(error)
+
+
+@given(FRAMES, st.booleans(), st.integers(0, 10**6), st.data())
+@settings(max_examples=500)
+def test_the_short_way_and_the_long_way_agree(frame, ascii_only, base_ms, data):
+    written = json.dumps(frame, ensure_ascii=ascii_only)
+    at, length = data.draw(st.integers(0, len(written))), data.draw(st.sampled_from([0, 0, 0, 1, 4]))
+    written = written[:at] + data.draw(st.just("") | st.text(max_size=2)) + written[at + length :]
+    assert outcome(read, written, base_ms) == outcome(read_any, written, base_ms)
+
+
+@given(st.lists(GOOD, max_size=8), st.integers(0, 10**6))
+def test_messages_as_documented_take_the_short_way(tokens, base_ms):
+    written = message(*tokens, finished=True)
+    assert read_documented(written, base_ms) is not None
+    assert read_documented(written, base_ms) == read_any(written, base_ms)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param(message(tail(" a"), new=1), id="a new field"),
+        pytest.param(message(tail(" a") | {"new": 1}), id="a new field of a token"),
+        pytest.param(message(tail(" a") | {"confidence": 1e13}), id="no probability"),
+        pytest.param(message(error_code=400, error_message="no"), id="an error"),
+        pytest.param(message(tail("\ud800")), id="half a character"),
+        pytest.param(message() + "]", id="something behind it"),
+    ],
+)
+def test_anything_else_takes_the_long_way(written):
+    assert read_documented(written) is None
+    assert outcome(read, written, 0) == outcome(read_any, written, 0)

@@ -5,11 +5,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
+import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from voicebot.core.events import Endpoint, Finalized, Heard, Token
 from voicebot.wire.soniox_errors import ErrorFrame, has_error, read_error
-from voicebot.wire.soniox_json import entries, flag, integer, number, read_object, text, wrong
+from voicebot.wire.soniox_json import LARGEST, entries, flag, integer, number, read_object, text, wrong
 
 # Soniox knows one code for Norwegian and refuses the codes of its two written forms.
 REFUSED_LANGUAGES = {"nb": "no", "nn": "no"}
@@ -168,61 +169,128 @@ class Message:
     finished: bool
 
 
-CONTROLS: dict[str, Endpoint | Finalized] = {"<end>": Endpoint(), "<fin>": Finalized()}
+CONTROLS: dict[str | None, Endpoint | Finalized] = {"<end>": Endpoint(), "<fin>": Finalized()}
+
+
+class _Token(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A token as Soniox documents it (real-time API, tokens)."""
+
+    text: str | None = None
+    start_ms: int | None = None
+    end_ms: int | None = None
+    confidence: float | None = None
+    is_final: bool | None = None
+    speaker: str | None = None
+    language: str | None = None
+    source_language: str | None = None
+    translation_status: str | None = None
+
+
+class _Frame(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A message without an error."""
+
+    tokens: list[_Token] | None = None
+    final_audio_proc_ms: int | None = None
+    total_audio_proc_ms: int | None = None
+    finished: bool | None = None
+
+
+_decode = msgspec.json.Decoder(_Frame).decode
 
 
 def read(message: str, base_ms: int = 0) -> Message | ErrorFrame:
     """Read one message of the server, adding `base_ms` to every time; raises PeerProtocolError naming the wrong field.
 
-    Tokens behind `<end>` or `<fin>` in the same message belong to the next utterance.
+    Tokens behind `<end>` or `<fin>` in the same message belong to the next utterance. Messages as they are documented
+    take a short way; whatever it does not know goes the long way, which decides.
     """
+    return read_documented(message, base_ms) or read_any(message, base_ms)
+
+
+def read_documented(message: str, base_ms: int = 0) -> Message | None:
+    """Read a message that is exactly as Soniox documents it; None for anything else, right or wrong."""
+    try:
+        frame = _decode(message)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    tokens = frame.tokens or []
+    for token in tokens:
+        if token.confidence is not None and not -LARGEST < token.confidence < LARGEST:
+            return None
+    return _message(frame, tokens, base_ms)
+
+
+def read_any(message: str, base_ms: int = 0) -> Message | ErrorFrame:
+    """Read any message the long way; raises PeerProtocolError."""
     frame = read_object(message)
     if has_error(frame):
         return read_error(frame)
-    return Message(
-        events=_events(entries(frame, "tokens"), base_ms),
-        final_ms=_time(frame, "final_audio_proc_ms", base_ms),
-        total_ms=_time(frame, "total_audio_proc_ms", base_ms),
+    tokens = [_token(token, f"tokens[{index}]") for index, token in enumerate(entries(frame, "tokens"))]
+    read_frame = _Frame(
+        final_audio_proc_ms=integer(frame, "final_audio_proc_ms"),
+        total_audio_proc_ms=integer(frame, "total_audio_proc_ms"),
         finished=flag(frame, "finished"),
     )
+    return _message(read_frame, tokens, base_ms)
 
 
-def _events(tokens: list[Any], base_ms: int) -> tuple[Heard | Endpoint | Finalized, ...]:
-    events: list[Heard | Endpoint | Finalized] = []
-    settled: list[Token] = []
-    tentative: list[Token] = []
-    for index, token in enumerate(tokens):
-        where = f"tokens[{index}]."
-        if not isinstance(token, dict):
-            raise wrong(where[:-1], "an object", token)
-        written, final = text(token, "text", where), flag(token, "is_final", where)
-        if written in CONTROLS:
-            if final:  # they are never tentative
-                if settled or not events:
-                    events.append(Heard(settled=tuple(settled)))
-                    settled.clear()
-                events.append(CONTROLS[written])
-        elif written:
-            (settled if final else tentative).append(_token(written, token, where, base_ms))
-    if settled or tentative or not events:
-        events.append(Heard(tuple(settled), tuple(tentative)))
-    return tuple(events)
-
-
-def _token(written: str, token: dict[str, Any], where: str, base_ms: int) -> Token:
+def _token(token: object, where: str) -> _Token:
+    """Read one token; nothing but their text matters in those that are left out and in those that control."""
+    if not isinstance(token, dict):
+        raise wrong(where, "an object", token)
+    where += "."
+    written, final = text(token, "text", where), flag(token, "is_final", where)
+    if not written or written in CONTROLS:
+        return _Token(text=written, is_final=final)
     confidence = token.get("confidence")
-    return Token(
+    return _Token(
         text=written,
-        start_ms=_time(token, "start_ms", base_ms, where),
-        end_ms=_time(token, "end_ms", base_ms, where),
+        is_final=final,
+        start_ms=integer(token, "start_ms", where),
+        end_ms=integer(token, "end_ms", where),
         confidence=None if confidence is None else number(confidence, where + "confidence"),
         speaker=text(token, "speaker", where),
         language=text(token, "language", where),
         source_language=text(token, "source_language", where),
-        translation=text(token, "translation_status", where) == "translation",
+        translation_status=text(token, "translation_status", where),
     )
 
 
-def _time(frame: dict[str, Any], field: str, base_ms: int, where: str = "") -> int | None:
-    value = integer(frame, field, where)
-    return None if value is None else value + base_ms
+def _message(frame: _Frame, tokens: list[_Token], base_ms: int) -> Message:
+    final, total = frame.final_audio_proc_ms, frame.total_audio_proc_ms
+    return Message(
+        events=_events(tokens, base_ms),
+        final_ms=None if final is None else final + base_ms,
+        total_ms=None if total is None else total + base_ms,
+        finished=frame.finished is True,
+    )
+
+
+def _events(tokens: list[_Token], base_ms: int) -> tuple[Heard | Endpoint | Finalized, ...]:
+    events: list[Heard | Endpoint | Finalized] = []
+    settled: list[Token] = []
+    tentative: list[Token] = []
+    for token in tokens:
+        written = token.text
+        if written in CONTROLS:
+            if token.is_final:  # they are never tentative
+                if settled or not events:
+                    events.append(Heard(tuple(settled)))
+                    settled.clear()
+                events.append(CONTROLS[written])
+        elif written:
+            start, end = token.start_ms, token.end_ms
+            heard = Token(
+                written,
+                None if start is None else start + base_ms,
+                None if end is None else end + base_ms,
+                token.confidence,
+                token.speaker,
+                token.language,
+                token.source_language,
+                token.translation_status == "translation",
+            )
+            (settled if token.is_final else tentative).append(heard)
+    if settled or tentative or not events:
+        events.append(Heard(tuple(settled), tuple(tentative)))
+    return tuple(events)

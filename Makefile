@@ -37,8 +37,8 @@ format: setup ## Format the code and mend what can be mended by itself
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
-bench: setup ## Measure calls per core and latency
-	@$(RUN) python bench/run.py $(ARGS)
+bench: setup ## Measure calls per core and latency (BASE=commit to compare with)
+	@$(RUN) python bench/run.py $(if $(BASE),--base $(BASE)) $(ARGS)
 
 docs: setup ## Write docs/settings.md from the settings, monitoring/grafana.json from its panels
 	@$(RUN) python tools/settings_doc.py

@@ -46,6 +46,8 @@ class Plan:
     speak: bool
     pin: bool
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    base: Path | None = None
+    """The Python of the other commit."""
     wrap: tuple[str, ...] = ()
     """Words before the service's command line, for a profiler."""
 
@@ -185,7 +187,7 @@ async def _tool(core: int | None, script: str, *words: str) -> AsyncIterator[Too
 @asynccontextmanager
 async def _system(plan: Plan, place: systems.Place) -> AsyncIterator[Process]:
     """Run what is measured, ready for calls; its log goes to a file, as it would in earnest."""
-    command = systems.command(plan.system, place)
+    command = systems.command(plan.system, place, plan.base)
     with machine.pinned(plan.core(machine.SERVICE_CORE)), (place.folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *plan.wrap,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import systems
 from figures import Run, middle
 from rich import box
 from rich.console import Console
@@ -64,19 +65,16 @@ def show(runs: Sequence[Run], *, markdown: bool) -> None:
 
 
 def _table(calls: int, runs: Sequence[Run]) -> Table:
-    rounds = {name: [run for run in runs if run["system"] == name] for name in ("voicebot", "reference")}
-    both = all(rounds.values())
-    count = max(len(some) for some in rounds.values())
+    rounds = {name: some for name in systems.NAMES if (some := [run for run in runs if run["system"] == name])}
+    count = max(map(len, rounds.values()))
     table = Table(title=f"{calls} calls, median of {count} round{'s' * (count > 1)}", title_justify="left")
     table.add_column("")
-    for name, some in rounds.items():
-        if some:
-            table.add_column(name, justify="right")
-    if both:
-        table.add_column("ratio", justify="right")
+    for name in (*rounds, *(f"to {name}" for name in tuple(rounds)[1:])):
+        table.add_column(name, justify="right")
     for title, figure in FIGURES.items():
-        values = [middle([figure(run) for run in some]) for some in rounds.values() if some]
-        table.add_row(title, *map(_number, values), *([_ratio(*values)] if both else []))
+        ours, *others = (middle([figure(run) for run in some]) for some in rounds.values())
+        ratios = (_ratio(ours, theirs) for theirs in others)
+        table.add_row(title, *map(_number, (ours, *others)), *ratios)
     return table
 
 

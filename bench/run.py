@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import base
 import machine
 import measure
 import report
@@ -30,6 +31,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SHORT["seconds"], help="length of the measured window")
     parser.add_argument("--rounds", type=int, default=SHORT["rounds"], help="rounds over all systems, interleaved")
     parser.add_argument("--only", choices=("voicebot", "reference"), help="measure one system alone")
+    parser.add_argument("--base", metavar="COMMIT", help="measure the service of another commit beside it")
     parser.add_argument("--settle", type=float, default=3.0, help="seconds between the last call and the window")
     parser.add_argument("--rate", type=float, default=25.0, help="calls set up a second")
     parser.add_argument("--speech-ms", type=int, default=2_000, help="a caller speaks for so long ...")
@@ -45,9 +47,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
 
 def plans(arguments: argparse.Namespace) -> list[measure.Plan]:
     """Return all runs in their order: the systems take turns, so that both meet the same minutes of the machine."""
-    names: tuple[systems.Name, ...] = (arguments.only,) if arguments.only else ("voicebot", "reference")
-    if arguments.speak:
-        names = ("voicebot",)  # the reference does not speak
+    names = _systems(arguments)
+    other = base.prepare(arguments.base) if arguments.base else None
     pause_ms = arguments.pause_ms or (PAUSE_WITH_SPEECH_MS if arguments.speak else PAUSE_MS)
     wrap = tuple(arguments.wrap.split())
     return [
@@ -61,6 +62,7 @@ def plans(arguments: argparse.Namespace) -> list[measure.Plan]:
             pause_ms=pause_ms,
             speak=arguments.speak,
             pin=not arguments.no_pin,
+            base=other,
             settings=dict(pair.split("=", 1) for pair in arguments.set),
             wrap=wrap,
         )
@@ -70,6 +72,14 @@ def plans(arguments: argparse.Namespace) -> list[measure.Plan]:
     ]
 
 
+def _systems(arguments: argparse.Namespace) -> tuple[systems.Name, ...]:
+    if arguments.only:
+        return (arguments.only,)
+    if arguments.base:
+        return ("voicebot", "base")
+    return ("voicebot",) if arguments.speak else ("voicebot", "reference")  # the reference does not speak
+
+
 def main() -> int:
     """Run; the exit code is 1 when a run has no result. What was measured decides nothing here."""
     arguments = parse()
@@ -77,7 +87,7 @@ def main() -> int:
         machine.check(pin=not arguments.no_pin)
         described = machine.describe()
         runs = asyncio.run(_all(plans(arguments)))
-    except (machine.NotPossibleError, measure.RunFailedError) as error:
+    except (base.NoBaseError, machine.NotPossibleError, measure.RunFailedError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     options = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}

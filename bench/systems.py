@@ -12,7 +12,9 @@ AUTH_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of nobody's acco
 WEBHOOK_SECRET = "whsec_" + "QUFB" * 10
 SPARE_CALLS = 10
 
-type Name = Literal["voicebot", "reference"]
+type Name = Literal["voicebot", "base", "reference"]
+"""`base` is the service of another commit."""
+NAMES: tuple[Name, ...] = ("voicebot", "base", "reference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,8 @@ class Command:
     environment: Mapping[str, str]
 
 
-def command(name: Name, place: Place) -> Command:
-    """Return how to start a system."""
+def command(name: Name, place: Place, base: Path | None = None) -> Command:
+    """Return how to start a system; `base` is the Python in whose environment the other commit is installed."""
     inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "PYTHONPATH") if key in os.environ}
     if name == "reference":
         words = (
@@ -72,4 +74,5 @@ def command(name: Name, place: Place) -> Command:
         "VOICEBOT_LOG__FORMAT": "json",
         **place.settings,
     }
-    return Command((sys.executable, "-m", "voicebot", "serve"), {**inherited, **settings})
+    python = str(base) if name == "base" and base else sys.executable
+    return Command((python, "-m", "voicebot", "serve"), {**inherited, **settings})

@@ -1,7 +1,7 @@
 """A stage for the turn machine: timed events in, timed effects out."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -1,7 +1,8 @@
 """Laws of the turn machine, for any events in any order, against a small model of its own."""
 
 import itertools
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import assert_never
 
 from voicebot.call.dialogue import Dialogue, Held

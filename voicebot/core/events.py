@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from voicebot.core.entries import Entry
 
 type Track = Literal["caller", "agent"]
@@ -93,8 +95,7 @@ class StreamStarted:
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):  # there are fifty a second: a struct is as frozen, and made ten times faster
     """Audio of one track: raw µ-law, 8 kHz; `timestamp_ms` counts from the start of the stream."""
 
     track: Track

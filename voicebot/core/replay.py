@@ -1,7 +1,8 @@
 """Runs a recorded call again under another turn policy: the same caller, the same bot, other decisions."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 
 from voicebot.core.audio import BYTES_PER_MS, SpeechDetector, duration_ms
 from voicebot.core.events import (

@@ -1,7 +1,7 @@
 """The turn machine, which says when it is the bot's turn: `step(state, event, now)` gives the next state and the effects."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from copy import replace
 from typing import Literal
 
 from voicebot.core.events import (

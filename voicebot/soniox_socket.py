@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from pydantic import SecretStr
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from voicebot.config import SonioxSettings
 from voicebot.errors import PeerRefused, PeerUnavailable
+from voicebot.soniox_line import SonioxLine, connect
 from voicebot.wire.soniox_errors import ADVICE, PEER, Retry, retry_class
 from voicebot.wire.soniox_stt import headers
 
@@ -43,7 +43,7 @@ class PeerBusy(PeerUnavailable):
 
 
 @asynccontextmanager
-async def open_socket(url: str, key: SecretStr, settings: SonioxSettings) -> AsyncIterator[ClientConnection]:
+async def open_socket(url: str, key: SecretStr, settings: SonioxSettings) -> AsyncIterator[SonioxLine]:
     """Open a WebSocket to Soniox and close it on every path; raises PeerRefused, PeerBusy, PeerUnavailable while opening."""
     socket = await _connect(url, key.get_secret_value().strip(), settings)
     try:
@@ -54,25 +54,22 @@ async def open_socket(url: str, key: SecretStr, settings: SonioxSettings) -> Asy
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await socket.close()
         finally:
-            socket.transport.abort()
-            await socket.wait_closed()
+            await socket.abort()
 
 
-async def _connect(url: str, key: str, settings: SonioxSettings) -> ClientConnection:
+async def _connect(url: str, key: str, settings: SonioxSettings) -> SonioxLine:
     if not (key.isascii() and key.isprintable()):
         raise PeerRefused(PEER, "the API key has characters that no key has; copy it again", code=401)
     try:
         return await connect(
             url,
-            additional_headers=headers(key) if key else None,
-            compression=None,
-            proxy=None,
-            ssl=_tls() if url.startswith("wss:") else None,
-            open_timeout=settings.connect_timeout_s,
-            close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=settings.ping_s,
-            ping_timeout=settings.pong_timeout_s,
-            max_size=settings.max_message_bytes,
+            headers=headers(key) if key else {},
+            tls=_tls() if url.startswith("wss:") else None,
+            open_timeout_s=settings.connect_timeout_s,
+            close_timeout_s=CLOSE_TIMEOUT_S,
+            ping_s=settings.ping_s,
+            pong_timeout_s=settings.pong_timeout_s,
+            max_message_bytes=settings.max_message_bytes,
             logger=_LOGGER,
         )
     except InvalidStatus as refusal:

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.config import SonioxSettings
 from voicebot.core.events import Finalized, Heard, SttEvent
 from voicebot.errors import PeerProtocolError
+from voicebot.soniox_line import SonioxLine
 from voicebot.soniox_socket import describe_close
 from voicebot.wire.soniox_errors import ErrorFrame, Retry
 from voicebot.wire.soniox_ledger import Ledger
@@ -158,7 +158,7 @@ class Session:
 
     def __init__(
         self,
-        socket: ClientConnection,
+        socket: SonioxLine,
         line: Line,
         ledger: Ledger,
         settings: SonioxSettings,

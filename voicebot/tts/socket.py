@@ -4,13 +4,13 @@ import asyncio
 from typing import Protocol
 
 import structlog
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.config import SonioxSettings
 from voicebot.core.incidents import Failed
 from voicebot.errors import PeerError, PeerProtocolError, PeerRefused, PeerUnavailable
 from voicebot.soniox_accounts import Accounts
+from voicebot.soniox_line import SonioxLine
 from voicebot.soniox_socket import describe_close, open_socket, without_key
 from voicebot.wire.soniox_errors import PEER, ErrorFrame, Retry, refuses_account
 from voicebot.wire.soniox_tts import KEEPALIVE, Ignored, Speech, Terminated, TtsError, read
@@ -41,7 +41,7 @@ class TtsSocket:
         self._settings, self._accounts = settings, accounts
         self.account = accounts.choose() or accounts.all[0]
         self._clock = asyncio.get_running_loop().time
-        self._socket: ClientConnection | None = None
+        self._socket: SonioxLine | None = None
         self._settled = asyncio.Event()
         self._streams: dict[str, Listener] = {}
         self._left: dict[str, float] = {}
@@ -123,7 +123,7 @@ class TtsSocket:
             await asyncio.sleep(min(wait_s, self._settings.retry_wait_max_s))
             wait_s *= 2
 
-    async def _serve(self, socket: ClientConnection) -> PeerError | None:
+    async def _serve(self, socket: SonioxLine) -> PeerError | None:
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(self._keep(socket))
             error = await self._receive(socket)
@@ -132,7 +132,7 @@ class TtsSocket:
             log.warning("tts.lost", reason=str(error), streams=len(self._streams))
         return error
 
-    async def _keep(self, socket: ClientConnection) -> None:
+    async def _keep(self, socket: SonioxLine) -> None:
         """Keep the socket while it is used, close it when it is not."""
         keepalive_s, close_s = self._settings.keepalive_s, self._settings.tts_idle_close_s
         try:
@@ -151,7 +151,7 @@ class TtsSocket:
             self._used_at = now
         return now - self._used_at >= seconds
 
-    async def _receive(self, socket: ClientConnection) -> PeerError | None:
+    async def _receive(self, socket: SonioxLine) -> PeerError | None:
         while True:
             try:
                 data = await socket.recv()

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, cast, override
@@ -86,8 +87,8 @@ class Door(asyncio.Protocol):
             self._transport.write(data)
 
 
-async def main(*, speak: bool) -> None:
-    """Serve until standard input ends; the first line told is the port."""
+async def main(*, speak: bool, certificate: str | None) -> None:
+    """Serve until standard input ends; the first line told are the ports."""
     book, done = Book(), asyncio.Event()
     began_s = 0.0
 
@@ -100,7 +101,13 @@ async def main(*, speak: bool) -> None:
         book.recording = False
         return {"cpu_s": time.process_time() - began_s}
 
-    server = await asyncio.get_running_loop().create_server(lambda: Door(book, speak=speak), "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(lambda: Door(book, speak=speak), "127.0.0.1", 0)]
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        servers.append(await loop.create_server(lambda: Door(book, speak=speak), "127.0.0.1", 0, ssl=context))
+    ports = [server.sockets[0].getsockname()[1] for server in servers]
     commands: control.Commands = {
         "record": record,
         "rest": rest,
@@ -109,12 +116,15 @@ async def main(*, speak: bool) -> None:
     }
     control.listen(commands, done)
     control.no_collector()
-    control.tell({"port": server.sockets[0].getsockname()[1]})
+    control.tell({"port": ports[0], "secure": ports[1] if certificate else None})
     await done.wait()
-    server.close()
+    for server in servers:
+        server.close()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--speak", action="store_true", help="answer each turn with something to say")
-    uvloop.run(main(speak=parser.parse_args().speak))
+    parser.add_argument("--certificate", help="serve with TLS besides, on a port of its own")
+    chosen = parser.parse_args()
+    uvloop.run(main(speak=chosen.speak, certificate=chosen.certificate))

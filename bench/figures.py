@@ -42,6 +42,8 @@ class Run(TypedDict):
     webhooks: int
     webhooks_missing: int
     speech_ms: int
+    watched_events: int
+    """That all watchers together were told."""
     loop_lag: dict[str, float] | None
     log_warnings: int
     phones_ms_per_call_second: float

@@ -43,7 +43,10 @@ class Plan:
     rate: float
     speech_ms: int
     pause_ms: int
-    speak: bool
+    mix: bool
+    """The bot speaks, some callers barge in, and some calls are watched."""
+    tls: bool
+    """Between the system and Soniox."""
     pin: bool
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     base: Path | None = None
@@ -88,10 +91,13 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voicebot-bench-")))
         tools = plan.core(machine.TOOLS_CORE)
-        far_side = await stack.enter_async_context(_tool(tools, "counterparts.py", *(["--speak"] * plan.speak)))
+        words = (*(["--speak"] * plan.mix), *(["--certificate", str(_certificate(folder))] if plan.tls else []))
+        far_side = await stack.enter_async_context(_tool(tools, "counterparts.py", *words))
+        ports = await far_side.answer()
         place = systems.Place(
             port=_free_port(),
-            counterparts=(await far_side.answer())["port"],
+            counterparts=ports["port"],
+            secure=ports["secure"],
             calls=plan.calls,
             folder=folder,
             settings=plan.settings,
@@ -152,7 +158,7 @@ def _result(plan: Plan, window: Mapping[str, Any], book: Mapping[str, Any], phon
         "rss_base_kib": window["rss_base_kib"],
         "setup_per_second": phones["setup_per_second"],
         "setup_ms": phones["setup_ms"],
-        "calls_failed": window["failed"] + phones["lost_lines"],
+        "calls_failed": window["failed"] + phones["lost_lines"] + phones["not_watched"],
         "calls_ended": book["calls_ended"],
         "frames_sent": phones["frames"],
         "frames_lost": phones["frames"] - book["frames"] + book["disordered"],
@@ -161,6 +167,7 @@ def _result(plan: Plan, window: Mapping[str, Any], book: Mapping[str, Any], phon
         "webhooks": book["webhooks"],
         "webhooks_missing": book["webhooks_missing"],
         "speech_ms": phones["speech_ms"],
+        "watched_events": phones["watched_events"],
         "loop_lag": window["loop_lag"],
         "log_warnings": window["warnings"],
         "phones_ms_per_call_second": round(window["phones_cpu_s"] * 1_000 / call_seconds, 3),
@@ -258,7 +265,19 @@ def _phone_words(plan: Plan, place: systems.Place) -> tuple[str, ...]:
         "--speech-ms": plan.speech_ms,
         "--pause-ms": plan.pause_ms,
     }
+    if plan.mix and plan.system != "reference":
+        words["--watch-token"] = systems.WATCH_TOKEN
     return tuple(str(word) for pair in words.items() for word in pair)
+
+
+def _certificate(folder: Path) -> Path:
+    """Make a certificate for this machine and one for the authority behind it; return the first with its key."""
+    import trustme  # noqa: PLC0415 - only runs with TLS need it
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / systems.AUTHORITY))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / systems.CERTIFICATE))
+    return folder / systems.CERTIFICATE
 
 
 def _free_port() -> int:

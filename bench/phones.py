@@ -11,6 +11,7 @@ from typing import Any
 
 import control
 import figures
+import listeners
 import stamps
 import uvloop
 from dialling import Caller, DialError, Line, dial
@@ -53,8 +54,9 @@ class Pacer:
 class Phones:
     """All lines, from the first ring to hanging up."""
 
-    def __init__(self, caller: Caller, calls: int, rate: float) -> None:
-        self._caller, self._calls, self._rate = caller, calls, rate
+    def __init__(self, caller: Caller, calls: int, rate: float, watch_token: str) -> None:
+        self._caller, self._calls, self._rate, self._watch_token = caller, calls, rate, watch_token
+        self._watched = listeners.Count()
         self._pacer = Pacer(calls)
         self._setups = array("d")
         self._failed: list[str] = []
@@ -85,6 +87,8 @@ class Phones:
             return
         self._setups.append((time.monotonic() - began) * 1_000)
         self._pacer.lines[number] = line
+        if self._watch_token and number % listeners.EVERY == 0:
+            await listeners.watch(self._caller.voice_url, line.call_id, self._watch_token, self._watched)
 
     def _connected(self) -> int:
         return sum(line is not None for line in self._pacer.lines)
@@ -108,6 +112,8 @@ class Phones:
         return {
             "frames": sum(line.sent for line in lines),
             "lost_lines": sum(line.lost for line in lines),
+            "watched_events": self._watched.events,
+            "not_watched": len(self._watched.refused),
             "speech_ms": sum(line.heard_ms for line in lines),
             "setup_ms": figures.spread(self._setups),
             "setup_per_second": round(len(lines) / self._took_s, 1) if self._took_s else 0.0,
@@ -118,7 +124,7 @@ class Phones:
 async def main(arguments: argparse.Namespace) -> None:
     """Dial, send, and hang up when told; end with standard input."""
     caller = Caller(arguments.voice_url, arguments.auth_token, arguments.speech_ms, arguments.pause_ms)
-    phones = Phones(caller, arguments.calls, arguments.rate)
+    phones = Phones(caller, arguments.calls, arguments.rate, arguments.watch_token)
     done = asyncio.Event()
     control.listen(phones.commands(), done)
     control.no_collector()
@@ -134,4 +140,5 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--speech-ms", type=int, required=True)
     parser.add_argument("--pause-ms", type=int, required=True)
+    parser.add_argument("--watch-token", default="", help="watch every tenth call")
     uvloop.run(main(parser.parse_args()))

@@ -5,11 +5,12 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import base
+import chart
+import limits
 import machine
 import measure
 import report
@@ -17,6 +18,7 @@ import systems
 from figures import Run
 
 RESULTS = systems.HERE / "results"
+BEGAN = time.monotonic()
 SHORT = {"calls": 100, "seconds": 6.0, "rounds": 2}
 """What `make bench` runs when nothing else is asked for: about a minute and a half."""
 PAUSE_MS, PAUSE_WITH_SPEECH_MS = 1_000, 4_000
@@ -36,7 +38,15 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=25.0, help="calls set up a second")
     parser.add_argument("--speech-ms", type=int, default=2_000, help="a caller speaks for so long ...")
     parser.add_argument("--pause-ms", type=int, help="... and is silent for so long, at least 1,000")
-    parser.add_argument("--speak", action="store_true", help="the bot answers each turn with three seconds of speech")
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="the bot is silent and nobody watches; otherwise it speaks half of the time",
+    )
+    parser.add_argument("--tls", action="store_true", help="TLS between the system and Soniox")
+    parser.add_argument(
+        "--find", action="store_true", help="find the most calls that each system holds (docs/performance.md says how)"
+    )
     parser.add_argument("--no-pin", action="store_true", help="give the service no core of its own")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the service")
     parser.add_argument("--wrap", default="", help="a command that runs the service, for example a profiler")
@@ -49,7 +59,7 @@ def plans(arguments: argparse.Namespace) -> list[measure.Plan]:
     """Return all runs in their order: the systems take turns, so that both meet the same minutes of the machine."""
     names = _systems(arguments)
     other = base.prepare(arguments.base) if arguments.base else None
-    pause_ms = arguments.pause_ms or (PAUSE_WITH_SPEECH_MS if arguments.speak else PAUSE_MS)
+    pause_ms = arguments.pause_ms or (PAUSE_MS if arguments.plain else PAUSE_WITH_SPEECH_MS)
     wrap = tuple(arguments.wrap.split())
     return [
         measure.Plan(
@@ -60,7 +70,8 @@ def plans(arguments: argparse.Namespace) -> list[measure.Plan]:
             rate=arguments.rate,
             speech_ms=arguments.speech_ms,
             pause_ms=pause_ms,
-            speak=arguments.speak,
+            mix=not arguments.plain,
+            tls=arguments.tls,
             pin=not arguments.no_pin,
             base=other,
             settings=dict(pair.split("=", 1) for pair in arguments.set),
@@ -77,7 +88,7 @@ def _systems(arguments: argparse.Namespace) -> tuple[systems.Name, ...]:
         return (arguments.only,)
     if arguments.base:
         return ("voicebot", "base")
-    return ("voicebot",) if arguments.speak else ("voicebot", "reference")  # the reference does not speak
+    return ("voicebot", "reference")
 
 
 def main() -> int:
@@ -86,7 +97,8 @@ def main() -> int:
     try:
         machine.check(pin=not arguments.no_pin)
         described = machine.describe()
-        runs = asyncio.run(_all(plans(arguments)))
+        todo = plans(arguments)
+        runs = asyncio.run(limits.find(todo, _run_one) if arguments.find else _all(todo))
     except (base.NoBaseError, machine.NotPossibleError, measure.RunFailedError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -97,22 +109,23 @@ def main() -> int:
 
 
 async def _all(todo: list[measure.Plan]) -> list[Run]:
-    began, runs = time.monotonic(), []
-    for number, plan in enumerate(todo, 1):
-        title = f"{number}/{len(todo)}  {plan.system}, {plan.calls} calls"
-        runs.append(await measure.run(plan, _teller(began, title)))
-        print(f"          {report.line(runs[-1])}", flush=True)
-    return runs
+    return [await _run_one(plan, f"{number}/{len(todo)}") for number, plan in enumerate(todo, 1)]
 
 
-def _teller(began: float, title: str) -> Callable[[str], None]:
-    return lambda what: print(f"[{time.monotonic() - began:5.0f} s] {title}: {what}", flush=True)
+async def _run_one(plan: measure.Plan, which: str) -> Run:
+    title = f"{which}  {plan.system}, {plan.calls} calls"
+    run = await measure.run(
+        plan, lambda what: print(f"[{time.monotonic() - BEGAN:5.0f} s] {title}: {what}", flush=True)
+    )
+    print(f"          {report.line(run)}", flush=True)
+    return run
 
 
 def _keep(path: Path | None, results: dict[str, Any]) -> None:
     path = path or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"results: {path}")
+    drawn = chart.write(results["runs"], path.with_suffix(".svg"))
+    print(f"results: {path}" + (f", drawn in {path.with_suffix('.svg')}" if drawn else ""))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,20 @@ def frame(call: int, sequence: int, *, speech: bool = False) -> bytes:
 
 def bench(results: Path, *words: str) -> dict:
     command = [sys.executable, str(BENCH / "run.py"), "--json", str(results), "--no-pin", "--rounds", "1"]
-    load = ["--calls", str(CALLS), "--seconds", "2.5", "--settle", "1", "--rate", "10", "--speech-ms", "700"]
+    load = [
+        "--calls",
+        str(CALLS),
+        "--seconds",
+        "2.5",
+        "--settle",
+        "1",
+        "--rate",
+        "10",
+        "--speech-ms",
+        "700",
+        "--pause-ms",
+        "1000",
+    ]
     done = subprocess.run([*command, *load, *words], capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(results.read_text(encoding="utf-8"))
@@ -55,6 +68,7 @@ def test_short_run_of_both_systems(tmp_path):
         assert run["webhooks"] > CALLS
         assert run["webhooks_missing"] == 0
         assert run["cpu_ms_per_call_second"] > 0
+        assert (run["watched_events"] > 0) == (run["system"] == "voicebot")
         for name in ("forward_newest_ms", "forward_all_ms", "end_to_webhook_ms", "setup_ms", "pacing_late_ms"):
             assert run[name]["count"] > 0, name
             assert 0 <= run[name]["p50"] <= run[name]["p99"] <= run[name]["max"]
@@ -62,11 +76,13 @@ def test_short_run_of_both_systems(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the bench reads /proc")
 @pytest.mark.timeout(180)
-def test_run_in_which_the_bot_speaks(tmp_path):
-    (run,) = bench(tmp_path / "results.json", "--speak", "--set", "VOICEBOT_SONIOX__BATCH_MS=100")["runs"]
+def test_run_with_speech_tls_and_another_setting(tmp_path):
+    (run,) = bench(tmp_path / "results.json", "--only", "voicebot", "--tls", "--set", "VOICEBOT_SONIOX__BATCH_MS=60")[
+        "runs"
+    ]
     assert run["calls_ended"] == CALLS
     assert run["frames_lost"] == run["webhooks_missing"] == run["log_warnings"] == 0
-    assert run["speech_ms"] > CALLS * 1_000
+    assert run["speech_ms"] > CALLS * 500
 
 
 def test_setting_that_does_not_exist_is_told(tmp_path):
@@ -184,3 +200,27 @@ def test_percentiles_are_samples():
         "max": 100.0,
     }
     assert spread(array("d"))["p99"] is None
+
+
+@pytest.mark.parametrize("limit", [0, 1, 30, 100, 131, 700])
+async def test_limit_of_a_system_is_found(limit):
+    import limits
+    import measure
+
+    none = {"count": 1, "p50": 1.0, "p99": 1.0, "max": 1.0}
+    tried = []
+
+    async def run(plan, _which):
+        tried.append(plan.calls)
+        late = none | {"p99": 31.0} if plan.calls > limit else none
+        counts = {"calls": plan.calls, "calls_ended": plan.calls, "calls_failed": 0, "frames_lost": 0}
+        return counts | {"webhooks_missing": 0, "forward_newest_ms": late, "end_to_webhook_ms": none}
+
+    common = {"seconds": 1, "settle_s": 1, "rate": 1, "speech_ms": 1, "pause_ms": 1, "mix": True, "tls": False}
+    plan = measure.Plan(system="voicebot", calls=100, pin=False, **common)
+    runs = await limits.find([plan], run)
+    held = max((calls for calls in tried if calls <= limit), default=0)
+    failed = min(calls for calls in tried if calls > limit)
+    assert held <= limit < failed
+    assert failed - held <= max(1, failed * limits.CLOSE_ENOUGH)
+    assert len(runs) == len(tried) <= 20

@@ -63,4 +63,4 @@ class _Search:
         elif self._failed - self._held <= max(1, self._failed * CLOSE_ENOUGH):
             self.next = None
         else:
-            self.next = (self._held + self._failed) // 2 if self._held else round(calls / STEP)
+            self.next = (self._held + self._failed) // 2 if self._held else int(calls / STEP)

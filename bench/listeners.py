@@ -46,5 +46,7 @@ async def watch(origin: str, call_id: str, token: str, count: Count) -> None:
         f"GET /calls/{call_id}/events HTTP/1.1\r\nHost: {parts.netloc}\r\n"
         f"Accept: text/event-stream\r\nAuthorization: Bearer {token}\r\n\r\n"
     ).encode()
-    await asyncio.get_running_loop().create_connection(lambda: Watcher(request, count), parts.hostname, parts.port)
+    await asyncio.get_running_loop().create_connection(
+        lambda: Watcher(request, count), parts.hostname or "", parts.port or 80
+    )
     count.watchers += 1

@@ -92,6 +92,7 @@ class Call:
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: set[tuple[int, Track]] = set()
         self._ending: str | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self.route = Route(options, rooms.settings, rooms.doors, rooms.accounts, self.put, self._open)
         self._speaker = Speaker(rooms, options.voice, trace, self.put, self._adjust, self.route.leave)
         self._recording = self.route.leg.recording = rooms.recorder.open(head_of(identity, options), _now())
@@ -203,6 +204,8 @@ class Call:
                 self._ending = "error"
                 self.route.close()
             finally:
+                if self._alarm is not None:
+                    self._alarm.cancel()
                 await self.route.leg.close()
             await self._close()
 
@@ -216,21 +219,32 @@ class Call:
             await self._turns.give_floor()
 
     async def _next(self) -> CallInput:
-        """Wait for the next input, or until something is due."""
-        leg, route = self.route.leg, self.route
+        """Wait for the next input; something that is due is one, too."""
+        wake_at = self._wake_at()
+        if wake_at is not None and (self._alarm is None or wake_at < self._alarm.when()):
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = asyncio.get_running_loop().call_at(wake_at, self._ring)
+        return await self._mailbox.get()
+
+    def _wake_at(self) -> float | None:
         due = (
             self._turns.wake_at(),
             self._dialogue.wake_at(),
-            leg.stall_at(),
-            route.give_up_at(),
+            self.route.leg.stall_at(),
+            self.route.give_up_at(),
             self._speaker.overdue_at(),
         )
-        wake = min((at for at in due if at is not None), default=None)
-        try:
-            async with asyncio.timeout_at(wake):
-                return await self._mailbox.get()
-        except TimeoutError:
-            return Tick()
+        return min((at for at in due if at is not None), default=None)
+
+    def _ring(self) -> None:
+        """Something is due, or was when the alarm was set: it is not set anew whenever that moves further away."""
+        self._alarm = None
+        wake_at = self._wake_at()
+        if wake_at is not None and wake_at > _now():
+            self._alarm = asyncio.get_running_loop().call_at(wake_at, self._ring)
+        elif wake_at is not None:
+            self.offer(Tick())  # when the mailbox is full, the alarm is set again after the next input
 
     async def _close(self) -> None:
         reason = self._ending or "error"

@@ -1,0 +1,157 @@
+"""Messages that the kernel collects: fewer wake-ups, and still nothing waits that should not."""
+
+import asyncio
+import socket
+import sys
+from types import SimpleNamespace
+
+import pytest
+import uvloop
+
+from voicebot import live
+from voicebot.web.low_water import FRAME_HEAD, LowWater
+
+HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
+BUSY = {"low_water_calls": 0, "low_water_frames": 5}
+linux = pytest.mark.skipif(sys.platform != "linux", reason="SO_RCVLOWAT is Linux's")
+
+
+# --- the mark -------------------------------------------------------------------------------------
+
+
+def mark(sock):
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+
+
+def transport(sock, tls=None):
+    return SimpleNamespace(get_extra_info={"socket": sock, "sslcontext": tls}.get)
+
+
+@linux
+def test_mark_of_several_messages():
+    with socket.socket() as sock:
+        low_water = LowWater(transport(sock))
+        low_water.wait_for(5, 392)
+        assert mark(sock) == 5 * (392 + FRAME_HEAD) - 196
+        assert low_water.raised
+        low_water.wait_for(5, 394)
+        assert mark(sock) == 5 * (392 + FRAME_HEAD) - 196, "a digit more is no other length"
+        low_water.wait_for(5, 800)
+        assert mark(sock) == 5 * (800 + FRAME_HEAD) - 400
+        low_water.lower()
+        assert mark(sock) == 1
+        assert not low_water.raised
+
+
+@linux
+def test_no_mark_where_tls_ends_here():
+    with socket.socket() as sock:
+        LowWater(transport(sock, tls=object())).wait_for(5, 392)
+        assert mark(sock) == 1
+
+
+def test_a_socket_that_is_gone():
+    sock = socket.socket()
+    sock.close()
+    for low_water in (LowWater(transport(sock)), LowWater(transport(None)), LowWater(None)):
+        low_water.wait_for(5, 392)
+        low_water.lower()
+
+
+@linux
+@pytest.mark.parametrize("factory", [asyncio.SelectorEventLoop, uvloop.Loop], ids=["asyncio", "uvloop"])
+def test_several_messages_are_one_wake_up_and_lowering_brings_the_rest(factory):
+    """Both event loops hand out a socket whose mark can be set."""
+
+    class Peer(asyncio.Protocol):
+        def __init__(self):
+            self.reads, self.news = [], asyncio.Event()
+
+        def connection_made(self, transport):
+            self.low_water = LowWater(transport)
+
+        def data_received(self, data):
+            self.reads.append(len(data))
+            self.news.set()
+
+    async def scenario():
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = socket.create_connection(listening.getsockname())
+            accepted, _ = listening.accept()
+        line, peer = await asyncio.get_running_loop().connect_accepted_socket(Peer, accepted)
+        peer.low_water.wait_for(3, 92)
+        for _ in range(3):
+            client.send(b"x" * 100)
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(10):
+            await peer.news.wait()
+            assert sum(peer.reads) in {254, 300}, peer.reads
+            assert len(peer.reads) == 1
+            peer.news.clear()
+            client.send(b"short")
+            await asyncio.sleep(0.1)
+            assert not peer.news.is_set()
+            peer.low_water.lower()
+            await peer.news.wait()
+        assert sum(peer.reads) == 305
+        line.close()
+        client.close()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(scenario())
+
+
+# --- the door -------------------------------------------------------------------------------------
+
+
+async def test_a_call_while_many_share_the_core(house, carrier):
+    h = await house(HELLO, twilio=BUSY)
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        for _ in range(60):
+            await stream.media()
+            await asyncio.sleep(0.01)
+        turn = await h.app.until("turn.completed")
+        await stream.stop()
+        await stream.closed()
+        await h.empty()
+    assert turn["data"]["turn"]["text"] == "hello there"
+    assert len(h.tap.stt[0].audio) == 160 * 60
+
+
+async def test_what_is_shorter_than_the_mark_is_heard_when_the_flow_stops(house, carrier):
+    h = await house(HELLO, twilio=BUSY)
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        for _ in range(30):
+            await stream.media()
+            await asyncio.sleep(0.01)
+        await stream.media(2, payload=b"\x11" * 160)  # two messages are less than the mark
+        await h.tap.changed.until(lambda message: isinstance(message, bytes) and message.endswith(b"\x11"))
+        await stream.send(event="dtmf", streamSid=stream.sid, dtmf={"track": "inbound_track", "digit": "5"})
+        await h.live(live.DigitPressed)
+        await stream.stop()
+        await stream.closed()
+        await h.empty()
+    assert h.app.events[-1]["data"]["reason"] == "caller_hangup"
+
+
+async def test_many_frames_of_one_read_are_all_heard_in_order(house, carrier):
+    h = await house(HELLO)
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        for value in range(200):
+            await stream.media(payload=bytes([value]) * 160)
+        await h.app.until("turn.completed")
+        await stream.stop()
+        await stream.closed()
+        await h.empty()
+    assert h.tap.stt[0].audio == b"".join(bytes([value]) * 160 for value in range(200))
+
+
+async def test_audio_before_a_key_is_heard_before_it(house, carrier):
+    h = await house([{"at_ms": 20, "partial": " word"}], twilio=BUSY)
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        await stream.media(10)
+        await stream.send(event="dtmf", streamSid=stream.sid, dtmf={"track": "inbound_track", "digit": "#"})
+        await stream.stop()
+        await stream.closed()
+        await h.empty()
+    assert len(h.tap.stt[0].audio) == 160 * 10

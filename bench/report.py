@@ -1,6 +1,6 @@
 """Prints results: one line a run, a table of medians with their ratio, and whether the aims are met."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import systems
 from figures import Run, middle
@@ -23,6 +23,7 @@ FIGURES: dict[str, Figure] = {
     "audio forwarded, all frames, p99 ms": lambda run: run["forward_all_ms"]["p99"],
     "<end> to webhook, p50 ms": lambda run: run["end_to_webhook_ms"]["p50"],
     "<end> to webhook, p99 ms": lambda run: run["end_to_webhook_ms"]["p99"],
+    "event loop late, p95 ms": lambda run: _lag_ms(run["loop_lag"]),
     "memory per call, KiB": lambda run: run["rss_kib_per_call"],
     "call set up, p50 ms": lambda run: run["setup_ms"]["p50"],
     "call set up, p99 ms": lambda run: run["setup_ms"]["p99"],
@@ -37,6 +38,12 @@ FIGURES: dict[str, Figure] = {
     "counterparts, ms per call-second": lambda run: run["counterparts_ms_per_call_second"],
     "frames sent late, p99 ms": lambda run: run["pacing_late_ms"]["p99"],
 }
+
+
+def _lag_ms(page: Mapping[str, float] | None) -> float | None:
+    """Return what the service itself says of its last seconds."""
+    lag_s = (page or {}).get('voicebot_loop_lag_window_seconds{quantile="0.95"}')
+    return None if lag_s is None else lag_s * 1_000
 
 
 def line(run: Run) -> str:

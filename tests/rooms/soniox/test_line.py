@@ -237,11 +237,11 @@ async def test_nothing_is_read_while_nobody_takes_it(server):
 
 
 async def test_sending_waits_while_the_network_takes_nothing(server):
-    released, received = asyncio.Event(), []
+    released, received = asyncio.Event(), asyncio.get_running_loop().create_future()
 
     async def script(socket):
         await released.wait()
-        received.extend([len(message) async for message in socket])
+        received.set_result([len(message) async for message in socket])
 
     async with line_to(await server(script, max_queue=1, max_size=None)) as line:
 
@@ -255,7 +255,7 @@ async def test_sending_waits_while_the_network_takes_nothing(server):
         released.set()
         await sending
         await line.close()
-    assert received == [1_000_000] * 100
+        assert await received == [1_000_000] * 100
 
 
 async def test_a_writer_that_waits_hears_of_the_end(server):

@@ -9,6 +9,7 @@ from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
+from voicebot.call.alarm import Alarm
 from voicebot.call.comeback import Comeback
 from voicebot.call.degradation import Degradation
 from voicebot.call.dialogue import Dialogue
@@ -92,8 +93,8 @@ class Call:
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: set[tuple[int, Track]] = set()
         self._ending: str | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = float("inf")
+        # When the mailbox is full, the alarm is set again after the next input.
+        self._alarm = Alarm(self._wake_at, lambda: self.offer(Tick()))
         self.route = Route(options, rooms.settings, rooms.doors, rooms.accounts, self.put, self._open)
         self._speaker = Speaker(rooms, options.voice, trace, self.put, self._adjust, self.route.leave)
         self._recording = self.route.leg.recording = rooms.recorder.open(head_of(identity, options), _now())
@@ -205,8 +206,7 @@ class Call:
                 self._ending = "error"
                 self.route.close()
             finally:
-                if self._alarm is not None:
-                    self._alarm.cancel()
+                self._alarm.cancel()
                 await self.route.leg.close()
             await self._close()
 
@@ -221,9 +221,7 @@ class Call:
 
     async def _next(self) -> CallInput:
         """Wait for the next input; something that is due is one, too."""
-        wake_at = self._wake_at()
-        if wake_at is not None and (self._alarm is None or wake_at < self._alarm_at):
-            self._set_alarm(wake_at)
+        self._alarm.look()
         return await self._mailbox.get()
 
     def _wake_at(self) -> float | None:
@@ -235,21 +233,6 @@ class Call:
             self._speaker.overdue_at(),
         )
         return min((at for at in due if at is not None), default=None)
-
-    def _set_alarm(self, at: float) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        # What is due already makes uvloop return a handle that knows no time, so it is kept here.
-        self._alarm, self._alarm_at = asyncio.get_running_loop().call_at(at, self._ring), at
-
-    def _ring(self) -> None:
-        """Something is due, or was when the alarm was set: it is not set anew whenever that moves further away."""
-        self._alarm = None
-        wake_at = self._wake_at()
-        if wake_at is not None and wake_at > _now():
-            self._set_alarm(wake_at)
-        elif wake_at is not None:
-            self.offer(Tick())  # when the mailbox is full, the alarm is set again after the next input
 
     async def _close(self) -> None:
         reason = self._ending or "error"

@@ -289,7 +289,7 @@ class Call:
             case CarrierEnded():
                 await self._end("caller_hangup")
             case Commanded():
-                await self._commanded(event)
+                await self._turns.commanded(event)
             case ShutDown():
                 await self._end("shutdown")
                 await self.route.leg.close()
@@ -318,14 +318,6 @@ class Call:
             await self.route.leg.close()
         elif not (self._ending or self.route.lost):
             await self._degradation.began(failure, _now())
-
-    async def _commanded(self, command: Commanded) -> None:
-        if self._over:
-            return
-        if command.interrupt:
-            await self._turns.told(await self._speaker.interrupt(_now(), but=self._dialogue.prepared))
-            self._speaker.forget()
-        self._dialogue.perform(command.actions)
 
     async def _tick(self) -> None:
         now = _now()

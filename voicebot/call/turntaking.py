@@ -6,7 +6,7 @@ from copy import replace
 from typing import assert_never
 
 from voicebot.call.dialogue import Dialogue, Held
-from voicebot.call.inputs import BotBegan
+from voicebot.call.inputs import BotBegan, Commanded
 from voicebot.call.past import Past
 from voicebot.call.route import Route
 from voicebot.config import NumberSettings
@@ -236,6 +236,15 @@ class TurnTaking:
             await self.step("caller", BotStopped())
         elif spoken:
             await self.step("caller", BotStarted(playback.interruptible, playback.text))
+
+    async def commanded(self, command: Commanded) -> None:
+        """Somebody outside the application wants something done."""
+        if self._over():
+            return
+        if command.interrupt:
+            await self.told(await self._speaker.interrupt(_now(), but=self._dialogue.prepared))
+            self._speaker.forget()
+        self._dialogue.perform(command.actions)
 
     async def bot_began(self, began: BotBegan) -> None:
         """The first audio of an utterance was sent."""

@@ -12,7 +12,7 @@ STAMP := .venv/.voicebot-synced
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test audit lint format bench docs image-check setup clean
+.PHONY: help demo test audit lint format bench fuzz docs image-check setup clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ format: setup ## Format the code and mend what can be mended by itself
 
 bench: setup ## Measure calls per core and latency (BASE=commit to compare with)
 	@$(RUN) python bench/run.py $(if $(BASE),--base $(BASE)) $(ARGS)
+
+fuzz: setup ## Fuzz the parsers with coverage guidance (ARGS="--seconds 600 twilio")
+	@$(UV) sync --locked --extra local --group fuzz --quiet
+	@$(RUN) python bench/fuzz.py $(ARGS)
 
 docs: setup ## Write docs/settings.md from the settings, monitoring/grafana.json from its panels
 	@$(RUN) python tools/settings_doc.py

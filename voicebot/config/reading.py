@@ -105,7 +105,7 @@ def load(**overrides: Any) -> Settings:
         raise ConfigurationError("\n".join(_faults(error))) from None
     except OSError as error:
         raise ConfigurationError(f"settings file: {error}") from error
-    except ValueError as error:  # TOML that does not parse, an environment value that is no JSON
+    except (ValueError, RecursionError) as error:  # TOML that does not parse, an environment value that is no JSON
         raise ConfigurationError(f"settings: {error}") from None
     _check_numbers(settings)
     if unknown := sorted(_unknown_variables()):

@@ -2,10 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from voicebot.core.handover import ANYWHERE
@@ -43,7 +53,16 @@ def _instant(value: object) -> object:
     return value
 
 
-type Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+def _in_range(value: datetime) -> datetime:
+    """The first and the last hours of the calendar are outside of it in other zones."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+    return value
+
+
+type Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in_range)]
 type Word = Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN)]
 type Query = Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN)]
 type Cursor = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[A-Za-z0-9_-]+$")]

@@ -1,7 +1,6 @@
 """The file format of recorded calls: one JSON object per line, out and in."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -72,7 +71,7 @@ def decode(text: str) -> Line:
         value = json.loads(text)
         read = _READERS[value["type"]]
         return read(value)
-    except (ValueError, KeyError, TypeError, AttributeError, ValidationError, binascii.Error) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise RecordingError(f"no line of a recording: {_reason(error)}: {text[:_SHOWN].rstrip()!r}") from None
 
 

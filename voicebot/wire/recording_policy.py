@@ -14,6 +14,8 @@ ENDPOINT = "endpoint.enabled"
 """Not a knob of the policy: whether the recogniser's `<end>` is heard."""
 
 _POLICY = TypeAdapter(TurnPolicy)
+_SHOWN = 60
+"""So much of a wrong word is in the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,9 @@ def read_changes(assignments: Iterable[str]) -> PolicyChange:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
-            raise RecordingError(f"{assignment}: is not KEY=VALUE")
+            raise RecordingError(f"{assignment[:_SHOWN]}: is not KEY=VALUE")
         if key not in known:
-            raise RecordingError(f"{key}: no such knob; there are {', '.join(sorted(known))}")
+            raise RecordingError(f"{key[:_SHOWN]}: no such knob; there are {', '.join(sorted(known))}")
         values[key] = _value(text)
     endpoints = values.pop(ENDPOINT, True)
     if not isinstance(endpoints, bool):
@@ -74,5 +76,5 @@ def policy_keys(cls: type[Any] = TurnPolicy, prefix: str = "") -> Iterator[str]:
 def _value(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

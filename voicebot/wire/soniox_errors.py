@@ -88,11 +88,16 @@ def has_error(frame: dict[str, object]) -> bool:
 def read_error(frame: dict[str, object]) -> ErrorFrame:
     """Read an error frame as leniently as possible: an odd error is still an error, never a protocol fault of its own."""
     code = frame.get("error_code")
-    number = int(code) if isinstance(code, int | str) and re.fullmatch(r"\d{1,9}", str(code)) else 0
+    number = int(code) if isinstance(code, int | str) and re.fullmatch(r"[0-9]{1,9}", str(code)) else 0
     kind = _text(frame.get("error_type")) or (f"error_{number}" if number else "unknown_error")
     message = _text(frame.get("error_message")) or "no message"
     return ErrorFrame(number, kind, message, _text(frame.get("request_id")), retry_class(number, kind))
 
 
+def whole(text: str) -> str:
+    """Return the text with its halves of characters replaced; JSON can spell them, no socket and no database takes them."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return whole(value) if isinstance(value, str) else ""

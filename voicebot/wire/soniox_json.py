@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from voicebot.errors import PeerProtocolError
-from voicebot.wire.soniox_errors import PEER
+from voicebot.wire.soniox_errors import PEER, whole
 
 LARGEST = 1e12
 """JSON has no infinity, but Python reads 1e999 as one; nothing we are told is as large as this."""
@@ -38,17 +38,19 @@ def flag(frame: dict[str, Any], field: str, where: str = "") -> bool:
 
 
 def text(frame: dict[str, Any], field: str, where: str = "") -> str | None:
-    """Read a string that may be absent."""
+    """Read a string that may be absent; halves of characters, which JSON can spell, are replaced: nothing else takes them."""
     value = frame.get(field)
-    if value is not None and not isinstance(value, str):
+    if value is None or (isinstance(value, str) and value.isascii()):
+        return value
+    if not isinstance(value, str):
         raise wrong(where + field, "a string", value)
-    return value
+    return whole(value)
 
 
 def integer(frame: dict[str, Any], field: str, where: str = "") -> int | None:
     """Read an integer that may be absent; true and false are none."""
     value: object = frame.get(field)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and -LARGEST < value < LARGEST):
         return value
     raise wrong(where + field, "an integer", value)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicebot.errors import PeerProtocolError
-from voicebot.wire.soniox_errors import PEER, ErrorFrame, has_error, read_error
+from voicebot.wire.soniox_errors import PEER, ErrorFrame, has_error, read_error, whole
 from voicebot.wire.soniox_json import entries, flag, number, read_object, text
 from voicebot.wire.soniox_stt import Language
 
@@ -143,7 +143,7 @@ def _characters(timestamps: Any) -> tuple[Character, ...]:
         raise PeerProtocolError(PEER, "timestamps: the three lists have different lengths")
     if not all(isinstance(character, str) for character in characters):
         raise PeerProtocolError(PEER, "timestamps.characters: expected strings")
-    return tuple(zip(characters, starts, ends, strict=True))
+    return tuple(zip(map(whole, characters), starts, ends, strict=True))
 
 
 def _milliseconds(timestamps: dict[str, Any], field: str) -> list[int]:

@@ -1,15 +1,15 @@
 """Server-sent events, written and read (WHATWG HTML, server-sent events)."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from voicebot.wire.webhook_units import ANY_END, Splitter
 
 CONTENT_TYPE = "text/event-stream"
 HEARTBEAT = b":\n\n"
 """A comment: readers pass over it, connections stay awake."""
 MAX_MESSAGE_BYTES = 16_777_216
 """Longest message that a reader holds in memory; the snapshot of a long call has about a megabyte."""
-_END = re.compile(rb"\r\n|\n|\r")
 
 
 def message(event: str, data: bytes, id_: str = "") -> bytes:
@@ -39,24 +39,15 @@ class Reader:
         self.last_id = last_id
         self.held = 0
         """Bytes of the message that is not complete yet."""
-        self._rest = b""
+        self._splitter = Splitter(ANY_END)
         self._event, self._data = "", list[bytes]()
 
     def push(self, chunk: bytes) -> Iterator[Message]:
         """Yield the messages that `chunk` completes."""
-        *lines, self._rest = self._lines(self._rest + chunk)
-        for line in lines:
+        for line in self._splitter.push(chunk):
             if found := self._line(line):
                 yield found
-        self.held = len(self._rest) + sum(map(len, self._data))
-
-    @staticmethod
-    def _lines(data: bytes) -> list[bytes]:
-        """A CR at the very end may be half of a CR LF, so it stays with the rest."""
-        if data.endswith(b"\r"):
-            *lines, rest = _END.split(data[:-1])
-            return [*lines, rest + b"\r"]
-        return _END.split(data)
+        self.held = self._splitter.held + sum(map(len, self._data))
 
     def _line(self, line: bytes) -> Message | None:
         if not line:

@@ -141,7 +141,7 @@ class Signatures:
 def _media(body: Mapping[str, Any]) -> Media:
     try:
         payload = binascii.a2b_base64(_text(body, "payload", "media."), strict_mode=True)
-    except binascii.Error as error:
+    except ValueError as error:  # also for letters beyond ASCII
         raise PeerProtocolError(PEER, f"media.payload is not base64: {error}") from error
     return Media(_track(_text(body, "track", "media.")), _number(body, "timestamp", "media."), payload)
 

@@ -91,9 +91,11 @@ def start(
 def check_verbs(verbs: str) -> None:
     """Raise ValueError unless `verbs` are TwiML verbs as `start` takes them."""
     try:
-        _verbs(verbs)
+        ET.tostring(_verbs(verbs))
     except ET.ParseError as error:
         raise ValueError(f"is not well-formed XML: {error}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
 
 
 def dial(doors: Doors, transfer: Transfer) -> str:

@@ -59,7 +59,8 @@ def _say(content_type: str, body: bytes) -> Say:
     charset = match[1] if (match := _CHARSET.search(content_type)) else "utf-8"
     try:
         text = body.decode(charset).strip()
-    except (LookupError, UnicodeDecodeError):
+        text.encode()  # some charsets can spell halves of characters
+    except (LookupError, ValueError):  # no charset, or not of it; not all of them raise UnicodeDecodeError
         raise ReplyRefused("$", f"is no text in {charset[:SHOWN]}") from None
     if len(text) > MAX_TEXT:
         raise ReplyRefused("$", f"has {len(text)} characters of speech; {MAX_TEXT} are the most in one action")

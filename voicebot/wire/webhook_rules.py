@@ -34,6 +34,8 @@ _CLIENT = re.compile(r"client:[^\s:@]+")
 _DIGITS = re.compile(r"[0-9*#A-Dw]+", re.IGNORECASE)
 _KEYS = frozenset("0123456789*#")
 _ROOT = "Response"
+_SHOWN = 60
+"""Most characters of a foreign name that an error repeats."""
 
 
 def fault_of(action: Action) -> Fault | None:
@@ -106,6 +108,6 @@ def _twiml_fault(document: str) -> Fault | None:
         return ".twiml", "may not declare a document type or entities"
     try:
         root = ET.fromstring(document.encode("utf-8"))  # noqa: S314 - entities are refused above, the size is bounded
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:  # or it declares an encoding that is none
         return ".twiml", f"is not well-formed XML: {error}"
-    return None if root.tag == _ROOT else (".twiml", f"has the root {root.tag}, not {_ROOT}")
+    return None if root.tag == _ROOT else (".twiml", f"has the root {root.tag[:_SHOWN]}, not {_ROOT}")

@@ -7,11 +7,11 @@ type Unit = tuple[str, bytes]
 """The beginning of its JSON path (``line 3: $``) and the JSON itself."""
 
 # WHATWG HTML, server-sent events: a line ends with CR LF, LF or CR, an empty one ends the event.
-_ANY_END = re.compile(rb"\r\n|\n|\r")
+ANY_END = re.compile(rb"\r\n|\n|\r")
 _LF = re.compile(rb"\n")
 
 
-class _Splitter:
+class Splitter:
     """Holds back what has no end yet; every byte is looked at once."""
 
     def __init__(self, end: re.Pattern[bytes]) -> None:
@@ -19,12 +19,18 @@ class _Splitter:
         self._rest = bytearray()
         self._behind_cr = False
 
+    @property
+    def held(self) -> int:
+        """Bytes that have no end yet."""
+        return len(self._rest)
+
     def push(self, data: bytes) -> list[bytes]:
+        """Return the lines that `data` completes."""
         if not data:
             return []
         # A CR at the end of the last chunk has ended its line; the LF behind it is half of the same end.
         data = data.removeprefix(b"\n") if self._behind_cr else data
-        self._behind_cr = self._end is _ANY_END and data.endswith(b"\r")
+        self._behind_cr = self._end is ANY_END and data.endswith(b"\r")
         first, *others = self._end.split(data)
         self._rest += first
         if not others:
@@ -34,6 +40,7 @@ class _Splitter:
         return lines
 
     def end(self) -> bytes:
+        """Return what never got an end."""
         rest, self._rest = bytes(self._rest), bytearray()
         return rest
 
@@ -42,7 +49,7 @@ class Lines:
     """Newline-delimited JSON; empty lines mean nothing."""
 
     def __init__(self) -> None:
-        self._splitter = _Splitter(_LF)
+        self._splitter = Splitter(_LF)
         self._number = 0
 
     def push(self, data: bytes) -> Iterator[Unit]:
@@ -64,7 +71,7 @@ class Messages:
     """Server-sent events: the data of each message; comments and other fields mean nothing here."""
 
     def __init__(self) -> None:
-        self._splitter = _Splitter(_ANY_END)
+        self._splitter = Splitter(ANY_END)
         self._data: list[bytes] = []
         self._number = 0
 

@@ -11,6 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 DEFAULT_TIMEOUT_S: Final = 15.0
 #: How long both sides must be silent for `wait_for: silence`, in seconds.
 DEFAULT_SILENCE_S: Final = 2.0
+#: What PyYAML raises besides its own: for a date that is none, an empty `!!int`, a thousand brackets.
+YAML_STUMBLES: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+#: Most characters of a YAML error that are repeated.
+MAX_REASON: Final = 300
 #: Largest scenario file, in bytes.
 MAX_SCENARIO_BYTES: Final = 256 * 1024
 
@@ -145,8 +149,8 @@ def load(path: Path) -> Scenario:
         raise ScenarioError(f"{path}: larger than {MAX_SCENARIO_BYTES} bytes; that is no scenario")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: not YAML: {error}") from error
+    except (yaml.YAMLError, *YAML_STUMBLES) as error:
+        raise ScenarioError(f"{path}: not YAML: {str(error)[:MAX_REASON]}") from error
     return read(content, path)
 
 

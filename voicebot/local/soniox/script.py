@@ -17,6 +17,10 @@ MS_PER_WORD = 300
 """Pace of `say` when it gives no `until_ms`."""
 END_AFTER_MS = 700
 """Silence between the last word of `say` and its `<end>` when it gives no `end_ms`."""
+YAML_STUMBLES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What PyYAML raises besides its own: for a date that is none, an empty `!!int`, a thousand brackets."""
+MAX_REASON = 300
+"""Most characters of a YAML error that are repeated."""
 LOOP_GAP_MS = 1000
 """Pause before a looping script starts again when it gives no `period_ms`."""
 WORD = re.compile(r"\s*\S+")
@@ -66,8 +70,8 @@ class Script:
         """Read a JSON or YAML file; raises ConfigurationError saying which entry is wrong."""
         try:
             return cls.parse(yaml.safe_load(path.read_text("utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as broken:
-            raise ConfigurationError(f"script {path}: {broken}") from broken
+        except (OSError, yaml.YAMLError, *YAML_STUMBLES) as broken:
+            raise ConfigurationError(f"script {path}: {str(broken)[:MAX_REASON]}") from broken
 
     @classmethod
     def parse(cls, document: Any) -> Self:

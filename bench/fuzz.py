@@ -1,6 +1,7 @@
 """Fuzz the parsers with atheris, guided by coverage; what is found is kept under tests/fuzz/cases and stays a test."""
 
 import argparse
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -8,6 +9,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuzzing.laws import Target
 
 CASES = Path(__file__).parents[1] / "tests" / "fuzz" / "cases"
 LONGEST_RUN_S = 20
@@ -18,12 +23,15 @@ LARGEST_INPUT = 16_384
 
 def fuzz(name: str, seconds: int, corpus: Path) -> int:
     """Fuzz one target in a process of its own for so long; returns its exit code, 0 when nothing was found."""
+    from fuzzing.targets import HOMES  # noqa: PLC0415 - in the instrumented process it would come too early
+
     kept = CASES / name
     kept.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable,
         __file__,
         "--inside",
+        HOMES[name],
         name,
         str(corpus),
         *([str(kept)] if any(kept.iterdir()) else []),
@@ -44,7 +52,7 @@ def fuzz(name: str, seconds: int, corpus: Path) -> int:
 
 def _dictionary(name: str, folder: Path) -> Path:
     """Write the words of the target's language as libFuzzer reads them."""
-    from fuzzing.targets import ODD, TARGETS  # noqa: PLC0415 - the parent's import is not the instrumented one
+    from fuzzing.targets import ODD, TARGETS  # noqa: PLC0415 - in the instrumented process it would come too early
 
     path = folder / "words"
     words = [word for word in (*ODD, *TARGETS[name].words) if len(word) < 64]
@@ -52,13 +60,12 @@ def _dictionary(name: str, folder: Path) -> Path:
     return path
 
 
-def _inside(name: str, arguments: Sequence[str]) -> None:
+def _inside(home: str, name: str, arguments: Sequence[str]) -> None:
     import atheris  # noqa: PLC0415 - a group of its own: the other commands run without it
 
     with atheris.instrument_imports(include=["voicebot", "fuzzing"]):
-        from fuzzing.targets import TARGETS  # noqa: PLC0415 - instrumented here
-
-    target = TARGETS[name]
+        targets: "Sequence[Target]" = importlib.import_module(home).TARGETS
+    target = next(target for target in targets if target.name == name)
     corpus = Path(arguments[0])
     for number, seed in enumerate(target.seeds):
         (corpus / f"seed-{number}").write_bytes(seed)
@@ -73,9 +80,9 @@ def _inside(name: str, arguments: Sequence[str]) -> None:
 def main() -> int:
     """Fuzz one target after the other; the exit code is 1 when something was found."""
     if sys.argv[1:2] == ["--inside"]:
-        _inside(sys.argv[2], sys.argv[3:])
+        _inside(sys.argv[2], sys.argv[3], sys.argv[4:])
         return 0
-    from fuzzing.targets import TARGETS  # noqa: PLC0415 - not before the instrumented process has chosen its own way
+    from fuzzing.targets import TARGETS  # noqa: PLC0415 - in the instrumented process it would come too early
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"all when left out: {', '.join(TARGETS)}")

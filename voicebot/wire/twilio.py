@@ -29,7 +29,7 @@ TRACKS: Mapping[str, Track] = {"inbound": "caller", "outbound": "agent"}
 KEYS = frozenset("0123456789*#ABCD")
 SURROGATES = re.compile("[\ud800-\udfff]")
 MAX_DIGITS = 18
-"""Longest number taken from a string."""
+"""Longest number taken."""
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -201,7 +201,7 @@ def _is_text(value: object) -> TypeGuard[str]:
 def _number(body: Mapping[str, Any], key: str, where: str = "") -> int:
     """Numbers come as strings or as numbers, depending on the field."""
     value = body.get(key)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MAX_DIGITS:
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS:
         return int(value)

@@ -64,7 +64,7 @@ def _inside(home: str, name: str, arguments: Sequence[str]) -> None:
     import atheris  # noqa: PLC0415 - a group of its own: the other commands run without it
 
     with atheris.instrument_imports(include=["voicebot", "fuzzing"]):
-        targets: "Sequence[Target]" = importlib.import_module(home).TARGETS
+        targets: Sequence[Target] = importlib.import_module(home).TARGETS
     target = next(target for target in targets if target.name == name)
     corpus = Path(arguments[0])
     for number, seed in enumerate(target.seeds):

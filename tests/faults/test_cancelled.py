@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from collections import Counter
 
 import pytest
 from aiohttp import web
@@ -232,3 +233,103 @@ async def test_a_bug_in_one_call_ends_that_call_alone_and_is_told(house, logs, m
     await h.app.until("turn.completed", call=good.sid)
     await good.hang_up()
     await h.empty()
+
+
+EVERYTHING = [
+    {"at_ms": 400, "say": "one", "until_ms": 500, "end_ms": 600},
+    {"at_ms": 1_000, "partial": " two"},
+    {"at_ms": 2_200, "final": " two three", "end": True},
+    {"at_ms": 3_000, "say": "four", "until_ms": 3_100, "end_ms": 3_200},
+]
+STREAMED = b"".join(json.dumps(action).encode() + b"\n" for action in (SAY, {"type": "pause", "ms": 50}, SAY))
+
+
+async def streamed(_event, request):
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    await response.write(STREAMED)
+    return response
+
+
+def everything(h):
+    """A greeting, a provisional turn, a streamed reply, keys, a transfer that fails and comes back, and the end."""
+    turns = Counter()
+    listen = {"type": "listen", "expect": {"kind": "digits", "digits": 2}, "provisional": False}
+
+    async def turn(event, request):
+        turns[event["call"]["id"]] += 1
+        match turns[event["call"]["id"]]:
+            case 1:
+                return {"actions": [SAY, listen]}
+            case 2:
+                return await streamed(event, request)
+            case 3:
+                return {"actions": [{"type": "transfer", "to": "+15550177", "timeout": 5}]}
+            case _:
+                return {"actions": [{"type": "hangup"}]}
+
+    h.app.on("call.started", {"actions": [SAY]})
+    h.app.on("turn.provisional", streamed)
+    h.app.on("turn.completed", turn)
+    h.app.on("transfer.failed", {"actions": [{"type": "hangup"}]})
+
+
+class Sweep:
+    """Cancels calls before they take their n-th input, or a few steps of the loop behind that; counts their inputs."""
+
+    def __init__(self, monkeypatch):
+        from voicebot.call.call import Call
+
+        self.plans, self.taken, self.kinds = {}, Counter(), Counter()
+        take = Call._take
+
+        async def counted(call, event):
+            sid = call.identity.carrier_id
+            self.taken[sid] += 1
+            self.kinds[type(event).__name__] += 1
+            at, count = self.plans.get(sid, (0, 0))
+            if self.taken[sid] == at:
+                asyncio.get_running_loop().call_soon(self._cancel, sid, count)
+                if not count:
+                    await asyncio.sleep(0)
+            await take(call, event)
+
+        monkeypatch.setattr(Call, "_take", counted)
+
+    def _cancel(self, sid, count):
+        """Cancel, after so many steps."""
+        if count:
+            asyncio.get_running_loop().call_soon(self._cancel, sid, count - 1)
+        elif task := the_call(sid):
+            task.cancel()
+
+    async def call(self, h, at=0, count=0):
+        """Make the whole call, cancelled at its `at`th input; returns how many inputs it took."""
+        phone = h.dial(Wait(wait=1.2), Dtmf(dtmf="12", optional=True), Wait(wait=60))
+        self.plans[phone.sid] = (at, count)
+        await gone(h, phone, await appears(h, phone.sid))
+        return self.taken[phone.sid]
+
+
+LEAST_INPUTS = 20
+"""A call with everything in it takes more."""
+AT_ONCE = 16
+
+
+@pytest.mark.timeout(150)
+async def test_at_every_input_of_a_whole_call(house, monkeypatch):
+    """A call with everything in it, again and again, each cancelled a little later in its life."""
+    h = await house(EVERYTHING, default={"turns": AFTER_A_SECOND | {"commit_after_ms": 400}})
+    everything(h)
+    sweep = Sweep(monkeypatch)
+    whole = await sweep.call(h)
+    assert whole > LEAST_INPUTS
+    assert set(sweep.kinds) >= {"FromTrack", "Digit", "MarkReached", "Replied", "Streamed", "LegClosed", "Dialed", "Tick"}
+    plans = [(at, (0, 1, 5)[at % 3]) for at in range(1, whole + 1)]
+    for begin in range(0, len(plans), AT_ONCE):
+        async with asyncio.TaskGroup() as group:
+            for plan in plans[begin : begin + AT_ONCE]:
+                group.create_task(sweep.call(h, *plan))
+        await h.empty()
+        assert len(h.service.calls) == h.metric("calls") == 0
+    assert [session for session in h.tap.stt if not session.closed] == []

@@ -19,6 +19,7 @@ from voicebot.config import LimitSettings, Settings
 from voicebot.courier import Courier, open_session
 from voicebot.errors import ConfigurationError, VoicebotError
 from voicebot.live import Live
+from voicebot.logs import pass_over_bad_requests
 from voicebot.metrics import Metrics
 from voicebot.pressure import Pressure
 from voicebot.recorder import Recorder
@@ -68,6 +69,7 @@ async def running(settings: Settings, tracing: Tracing | None = None) -> AsyncIt
     OSError when the port is taken.
     """
     check(settings)
+    pass_over_bad_requests()
     with _listen(settings.host, settings.port) as listening:
         async with _open_rooms(settings, tracing) as (rooms, carrier):
             dialled = Dialled(rooms.store)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TextIO, cast
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 from voicebot.config import LogSettings
 
@@ -71,3 +72,12 @@ def set_up(settings: LogSettings, stream: TextIO | None = None, *, secrets: Iter
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def pass_over_bad_requests() -> None:
+    """Keep requests that are no HTTP out of the log: anybody can send them, and each would be an error with a traceback."""
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

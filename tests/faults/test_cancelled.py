@@ -324,7 +324,16 @@ async def test_at_every_input_of_a_whole_call(house, monkeypatch):
     sweep = Sweep(monkeypatch)
     whole = await sweep.call(h)
     assert whole > LEAST_INPUTS
-    assert set(sweep.kinds) >= {"FromTrack", "Digit", "MarkReached", "Replied", "Streamed", "LegClosed", "Dialed", "Tick"}
+    assert set(sweep.kinds) >= {
+        "FromTrack",
+        "Digit",
+        "MarkReached",
+        "Replied",
+        "Streamed",
+        "LegClosed",
+        "Dialed",
+        "Tick",
+    }
     plans = [(at, (0, 1, 5)[at % 3]) for at in range(1, whole + 1)]
     for begin in range(0, len(plans), AT_ONCE):
         async with asyncio.TaskGroup() as group:

@@ -66,7 +66,9 @@ def test_what_grows_is_told():
 @pytest.mark.timeout(150)
 def test_a_short_soak(tmp_path):
     words = ["--calls", "4", "--minutes", "0.15", "--rate", "10", "--no-pin", "--out", str(tmp_path)]
-    done = subprocess.run([sys.executable, str(BENCH), *words], capture_output=True, text=True, check=False, timeout=140)
+    done = subprocess.run(
+        [sys.executable, str(BENCH), *words], capture_output=True, text=True, check=False, timeout=140
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     whole = json.loads((tmp_path / "soak.json").read_text("utf-8"))
     assert whole["end"]["ended"] == whole["end"]["calls_ended"] >= 4

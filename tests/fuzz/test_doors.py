@@ -9,8 +9,26 @@ from voicebot import live
 from voicebot.local.phone.options import DEFAULT_AUTH_TOKEN
 from voicebot.local.phone.signing import Signer
 
-DOORS = ("/twilio/voice", "/twilio/connected", "/twilio/dialed", "/twilio/status", "/twilio/stream-status", "/twilio/media")
-PATHS = (*DOORS, "/calls", "/calls/CA1/actions", "/events", "/search?q=%00", "/openapi.json", "/console", "/metrics", "/%ff", "*")
+DOORS = (
+    "/twilio/voice",
+    "/twilio/connected",
+    "/twilio/dialed",
+    "/twilio/status",
+    "/twilio/stream-status",
+    "/twilio/media",
+)
+PATHS = (
+    *DOORS,
+    "/calls",
+    "/calls/CA1/actions",
+    "/events",
+    "/search?q=%00",
+    "/openapi.json",
+    "/console",
+    "/metrics",
+    "/%ff",
+    "*",
+)
 METHODS = (b"GET", b"POST", b"PUT", b"OPTIONS", b"BREW", b"\x00", b"GET" * 3_000)
 BODIES = (
     b"",
@@ -63,7 +81,9 @@ def request(chance):
     length = chance.choice(LENGTHS)
     body = chance.choice(BODIES)
     lines = b"%b %b HTTP/%b\r\nHost: a\r\n" % (
-        chance.choice(METHODS), path.encode("latin-1"), chance.choice((b"1.1", b"1.0", b"9.9", b"1.1 x")),
+        chance.choice(METHODS),
+        path.encode("latin-1"),
+        chance.choice((b"1.1", b"1.0", b"9.9", b"1.1 x")),
     )
     lines += b"Content-Type: %b\r\n" % chance.choice(TYPES)
     lines += b"Content-Length: %b\r\n" % (length if length is not None else b"%d" % len(body))

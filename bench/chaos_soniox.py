@@ -11,8 +11,9 @@ from http import HTTPStatus
 from random import Random
 from typing import Any
 
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 BYTES_PER_MS = 8
 WORD_MS, WORDS, PAUSE_MS = 300, (1, 6), (400, 2_500)

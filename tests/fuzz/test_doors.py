@@ -1,6 +1,7 @@
 """The doors of a running service, hit over raw sockets with what no good peer sends, while a good call goes on."""
 
 import asyncio
+import contextlib
 from random import Random
 
 import pytest
@@ -130,10 +131,8 @@ async def hit(port, *pieces):
     if len(pieces) % 2:
         writer.transport.abort()
     writer.close()
-    try:
+    with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
-    except ConnectionError:
-        pass
 
 
 @pytest.mark.parametrize("seed", range(3))

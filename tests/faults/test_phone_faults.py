@@ -22,7 +22,7 @@ REFUSED = {
 NO_CALL = {"bad_webhook_signature", "no_signature"}
 SURVIVED = {
     "no_stop": True,
-    "die_after_frames": 60,
+    "die_after_frames": 110,
     "freeze_after_frames": 60,
     "stop_reading": True,
     "no_marks": True,
@@ -35,7 +35,7 @@ SURVIVED = {
     "unknown_event_every": 3,
     "unknown_fields": True,
     "numbers_as_numbers": True,
-    "oversized_frame": 60,
+    "oversized_frame": 110,
     "malformed_before_frame": 20,
     "binary_before_frame": 20,
 }

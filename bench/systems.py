@@ -28,7 +28,7 @@ class Place:
     port: int
     counterparts: int
     """The port of Soniox's stub and of the webhook endpoint."""
-    secure: int | None
+    secure: int | None = None
     """The port on which Soniox's stub speaks TLS, if it does; `folder` then holds the certificate of its authority."""
     calls: int
     folder: Path

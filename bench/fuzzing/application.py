@@ -159,7 +159,7 @@ _ACTIONS = (
     {"type": "configure", "language_hints": ["en", "de"]},
     {"type": "transfer", "to": "+15550100", "timeout": 20, "caller_id": "+15550101"},
     {"type": "redirect", "twiml": '<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>'},
-    {"type": "redirect", "url": "https://[::1]:8/x?y"},
+    {"type": "redirect", "url": "https://[2606:4700::1111]:8/x?y"},
     {"type": "send_digits", "digits": "12w#"},
     {"type": "hangup", "reason": "done"},
 )

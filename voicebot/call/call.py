@@ -1,7 +1,6 @@
 """One call, top to bottom: one mailbox, one loop, decisions from the core, effects to the rooms."""
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
@@ -32,7 +31,7 @@ from voicebot.call.inputs import (
 )
 from voicebot.call.leg import Leg, MediaSocket
 from voicebot.call.past import Past
-from voicebot.call.reporter import Reporter
+from voicebot.call.reporter import open_reporter
 from voicebot.call.rooms import Rooms
 from voicebot.call.route import Route
 from voicebot.call.scribe import Scribe
@@ -73,13 +72,7 @@ class Call:
         trace = CallTrace(rooms.tracing, identity, options.mode)
         self._scribe = Scribe(identity, options.mode, eyes, rooms, trace)
         self._mailbox: asyncio.Queue[CallInput] = asyncio.Queue(rooms.settings.limits.mailbox)
-        self._reporter = Reporter(
-            identity,
-            eyes.webhook,
-            messages=rooms.settings.webhook.messages,
-            transcript_chars=rooms.settings.limits.transcript_chars,
-            new_id=lambda: f"evt_{secrets.token_hex(12)}",
-        )
+        self._reporter = open_reporter(identity, eyes.webhook, rooms.settings)
         self._lane = rooms.courier.lane(
             identity.id,
             options.webhook_url or rooms.settings.webhook.url,

@@ -1,6 +1,5 @@
 """The calls that an earlier process left without an end: they come back, or are told as over."""
 
-import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -8,7 +7,7 @@ import structlog
 
 from voicebot.call.eyes import Eyes
 from voicebot.call.past import Past, past_of
-from voicebot.call.reporter import Reporter
+from voicebot.call.reporter import open_reporter
 from voicebot.call.rooms import Rooms
 from voicebot.call.scribe import Scribe
 from voicebot.call.trace import CallTrace
@@ -111,13 +110,7 @@ class Leftovers:
         identity, settings = past.identity, self._rooms.settings
         options = past.course.options
         eyes = Eyes(options.redaction)
-        reporter = Reporter(
-            identity,
-            eyes.webhook,
-            messages=settings.webhook.messages,
-            transcript_chars=settings.limits.transcript_chars,
-            new_id=lambda: f"evt_{secrets.token_hex(12)}",
-        )
+        reporter = open_reporter(identity, eyes.webhook, settings)
         reporter.go_on(past)
         trace = CallTrace(self._rooms.tracing, identity, options.mode)
         event = reporter.call_ended(reason, past.seen_at)

@@ -1,5 +1,6 @@
 """Writes a call's events in the words of the webhook contract, numbered without gaps."""
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -9,6 +10,7 @@ from pydantic import JsonValue
 from voicebot.call.eyes import View
 from voicebot.call.identity import Identity
 from voicebot.call.past import Counts, Past
+from voicebot.config import Settings
 from voicebot.core.events import DigitsReason, SttFailed, Track, Turn
 from voicebot.core.playback import Spoken
 from voicebot.core.transcript import Transcript
@@ -254,6 +256,17 @@ class Reporter:
 
     def _elapsed_ms(self, at: datetime | None = None) -> int:
         return round(((at or datetime.now(UTC)) - self.identity.started_at).total_seconds() * 1_000)
+
+
+def open_reporter(identity: Identity, view: View, settings: Settings) -> Reporter:
+    """Return the reporter of a call under the service's settings."""
+    return Reporter(
+        identity,
+        view,
+        messages=settings.webhook.messages,
+        transcript_chars=settings.limits.transcript_chars,
+        new_id=lambda: f"evt_{secrets.token_hex(12)}",
+    )
 
 
 def _latency(parts: Mapping[str, int]) -> LatencyData | None:

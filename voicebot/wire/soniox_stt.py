@@ -172,12 +172,15 @@ class Message:
 CONTROLS: dict[str | None, Endpoint | Finalized] = {"<end>": Endpoint(), "<fin>": Finalized()}
 
 
+type _Ms = Annotated[int, msgspec.Meta(gt=-round(LARGEST), lt=round(LARGEST))]
+
+
 class _Token(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A token as Soniox documents it (real-time API, tokens)."""
 
     text: str | None = None
-    start_ms: int | None = None
-    end_ms: int | None = None
+    start_ms: _Ms | None = None
+    end_ms: _Ms | None = None
     confidence: float | None = None
     is_final: bool | None = None
     speaker: str | None = None
@@ -190,8 +193,8 @@ class _Frame(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A message without an error."""
 
     tokens: list[_Token] | None = None
-    final_audio_proc_ms: int | None = None
-    total_audio_proc_ms: int | None = None
+    final_audio_proc_ms: _Ms | None = None
+    total_audio_proc_ms: _Ms | None = None
     finished: bool | None = None
 
 

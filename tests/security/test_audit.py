@@ -1,4 +1,4 @@
-"""The audit of the dependencies, by the real uv against a stand-in for OSV: a finding fails, silence does not."""
+"""The audit of the dependencies, by the real pip-audit against a stand-in for OSV: a finding fails, silence does not."""
 
 import json
 import os
@@ -21,25 +21,20 @@ TODAY = date(2026, 11, 25)
 
 
 class Osv(BaseHTTPRequestHandler):
-    """OSV's API (querybatch, vulns); `server.found` names the package that has something."""
+    """OSV's API (query); `server.found` names the package that has something."""
 
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
-        self.server.asked += [query["package"]["name"] for query in asked]
+        name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]["name"]
+        self.server.asked.append(name)
         if self.server.broken:
             self.send_error(503)
             return
-        answer = [
-            {"vulns": [{"id": PLANTED, "modified": MODIFIED}]} if q["package"]["name"] == self.server.found else {}
-            for q in asked
-        ]
-        self._send({"results": answer})
-
-    def do_GET(self):
         events = [{"introduced": "0"}, {"fixed": "999.0"}]
-        package = {"ecosystem": "PyPI", "name": self.server.found}
-        affected = [{"package": package, "ranges": [{"type": "ECOSYSTEM", "events": events}]}]
-        self._send({"id": PLANTED, "modified": MODIFIED, "summary": "planted", "affected": affected})
+        affected = [
+            {"package": {"ecosystem": "PyPI", "name": name}, "ranges": [{"type": "ECOSYSTEM", "events": events}]}
+        ]
+        vulnerability = {"id": PLANTED, "modified": MODIFIED, "summary": "planted", "affected": affected}
+        self._send({"vulns": [vulnerability]} if name == self.server.found else {})
 
     def _send(self, document):
         body = json.dumps(document).encode()
@@ -69,11 +64,15 @@ def osv():
     server.server_close()
 
 
+def service(url):
+    return ("--vulnerability-service", "osv", "--osv-url", url)
+
+
 def run(url):
     if UV is None:
         pytest.skip("no uv on this machine")
-    command = [sys.executable, str(ROOT / "tools" / "audit.py"), "--service-url", url]
-    environment = os.environ | {"UV": UV, "UV_HTTP_RETRIES": "0", "NO_PROXY": "127.0.0.1"}
+    command = [sys.executable, str(ROOT / "tools" / "audit.py"), *service(url)]
+    environment = os.environ | {"UV": UV, "NO_PROXY": "127.0.0.1"}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=50, env=environment)
 
 
@@ -84,19 +83,26 @@ def test_nothing_known(osv):
     assert {"aiohttp", "twilio", "pytest"} <= set(osv.asked)
 
 
-def test_a_finding_fails(osv):
+@pytest.fixture
+def one(tmp_path):
+    """The locked packages, of which there is one."""
+    wanted = tmp_path / "requirements.txt"
+    wanted.write_text("aiohttp==3.14.5 --hash=sha256:" + "0" * 64 + "\n")
+    return wanted
+
+
+def test_a_finding_fails(osv, one, capfd):
     osv.found = "aiohttp"
-    done = run(osv.url)
-    assert done.returncode == 1
-    assert f"{PLANTED} (fixed in 999.0) planted" in done.stdout
-    assert done.stdout.startswith("vulnerable: aiohttp 3.")
+    assert audit.audit(one, [], service(osv.url)) == 1
+    out = capfd.readouterr().out
+    assert out.startswith(f"vulnerable: aiohttp 3.14.5: {PLANTED} (fixed in 999.0)")
 
 
 @pytest.mark.parametrize("why", ["nobody", "broken"])
-def test_a_service_that_cannot_be_asked_is_said_and_fails_nothing(osv, why):
+def test_a_service_that_cannot_be_asked_is_said_and_fails_nothing(osv, one, capfd, why):
     osv.broken = True
-    done = run(osv.url if why == "broken" else "http://127.0.0.1:9/")
-    assert (done.returncode, done.stdout) == (0, audit.NOT_DONE + "\n"), done.stderr
+    assert audit.audit(one, [], service(osv.url if why == "broken" else "http://127.0.0.1:9/")) == 0
+    assert capfd.readouterr().out == audit.NOT_DONE + "\n"
 
 
 def test_what_is_ignored_has_a_reason_and_a_day():
@@ -109,12 +115,15 @@ def test_what_is_ignored_has_a_reason_and_a_day():
     assert audit.ignored((ROOT / "tools" / "audit_ignored.toml").read_text(encoding="utf-8"), TODAY) == ([], [])
 
 
-def test_what_is_ignored_is_not_found(osv, capfd):
-    if UV is None:
-        pytest.skip("no uv on this machine")
+def test_what_is_ignored_is_not_found(osv, one, capfd):
     osv.found = "aiohttp"
-    command = [UV, "audit", "--locked", "--output-format", "json", *audit.PREVIEWS, "--service-url", osv.url]
-    assert audit.audit(command, [audit.Ignored(PLANTED, "planted", TODAY)]) == 0
-    assert audit.audit(command, []) == 1
-    assert audit.audit([*command, "--no-such-flag"], []) == 2
-    assert "0 known vulnerabilities in uv.lock; 1 ignored" in capfd.readouterr().out
+    assert audit.audit(one, [audit.Ignored(PLANTED, "planted", TODAY)], service(osv.url)) == 0
+    assert audit.audit(one, [], ["--no-such-flag"]) == 2
+    assert "0 known vulnerabilities in 1 locked packages; 1 ignored" in capfd.readouterr().out
+
+
+def test_a_mirror_that_knows_nothing_of_vulnerabilities_is_no_audit(capfd, tmp_path, monkeypatch):
+    report = {"dependencies": [{"name": "aiohttp", "skip_reason": "not found"}], "fixes": []}
+    monkeypatch.setattr(audit, "PIP_AUDIT", (sys.executable, "-c", f"print({json.dumps(json.dumps(report))})"))
+    assert audit.audit(tmp_path / "requirements.txt", [], []) == 0
+    assert capfd.readouterr().out == audit.NOT_DONE + "\n"

@@ -42,6 +42,10 @@ from voicebot.web.media import MediaDoor
 from voicebot.web.twilio import TwilioDoors
 from voicebot.wire.twilio import Signatures
 from voicebot.wire.twiml import Doors
+from voicebot.workers import Alone
+from voicebot.workers.crew import Inside
+
+ALONE = Alone()
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CLOSING_S = 5.0
@@ -62,17 +66,18 @@ class Service:
 
 
 @asynccontextmanager
-async def running(settings: Settings, tracing: Tracing | None = None) -> AsyncIterator[Service]:
+async def running(settings: Settings, tracing: Tracing | None = None, crew: Alone = ALONE) -> AsyncIterator[Service]:
     """Run the service inside the `with`; leaving it ends calls that still live, each with its last words told.
 
+    `crew` is this process's part in a service of several workers.
     `tracing` takes the place of what the settings say about it. Raises ConfigurationError for settings that cannot work,
     OSError when the port is taken.
     """
     check(settings)
     pass_over_bad_requests()
-    with _listen(settings.host, settings.port) as listening:
-        async with _open_rooms(settings, tracing) as (rooms, carrier):
-            dialled = Dialled(rooms.store)
+    with crew.listen(settings) as listening:
+        async with _open_rooms(settings, tracing, crew) as (rooms, carrier):
+            dialled = Dialled(rooms.store, crew.share)
             calls = Calls(rooms, dialled)
             _gauge(rooms, calls)
             retention = Retention(
@@ -87,9 +92,9 @@ async def running(settings: Settings, tracing: Tracing | None = None) -> AsyncIt
                 work = (store.run, rooms.voices.run, calls.run, recorder.run, courier.run, retention.run)
                 measuring = (store.watch, rooms.pressure.run)
                 workers = [group.create_task(worker()) for worker in (*work, *measuring)]
-                application = _application(rooms, calls, dialled, carrier)
+                application = _application(rooms, calls, dialled, carrier, crew)
                 try:
-                    async with _open_doors(application, listening, settings.limits, rooms.metrics):
+                    async with _open_doors(application, listening, settings.limits, rooms.metrics, crew):
                         try:
                             yield Service(listening.getsockname()[1], calls, dialled, rooms.live, rooms.metrics)
                         finally:
@@ -105,12 +110,13 @@ async def running(settings: Settings, tracing: Tracing | None = None) -> AsyncIt
 
 
 @asynccontextmanager
-async def _open_rooms(settings: Settings, tracing: Tracing | None) -> AsyncIterator[tuple[Rooms, Carrier]]:
+async def _open_rooms(settings: Settings, tracing: Tracing | None, crew: Alone) -> AsyncIterator[tuple[Rooms, Carrier]]:
     """Build every room; those that hold connections or files are closed at the end of the `with`."""
     metrics = Metrics()
     async with (
         open_tracing(settings.tracing) as opened,
-        Store.open(settings.store, metrics) as store,
+        crew.open(),
+        Store.open(settings.store, metrics, crew.share) as store,
         open_session(settings.webhook) as session,
         Clips(settings.play, metrics) as clips,
         Carrier(settings.twilio) as carrier,
@@ -118,7 +124,7 @@ async def _open_rooms(settings: Settings, tracing: Tracing | None) -> AsyncItera
         accounts = Accounts(settings.soniox, metrics.soniox)
         rooms = Rooms(
             settings=settings,
-            doors=Doors(settings.public_url),
+            doors=Doors(settings.public_url, named=crew.share.of > 1),
             accounts=accounts,
             voices=Voices(settings.soniox, accounts, metrics),
             clips=clips,
@@ -135,7 +141,7 @@ async def _open_rooms(settings: Settings, tracing: Tracing | None) -> AsyncItera
 
 @asynccontextmanager
 async def _open_doors(
-    application: web.Application, listening: socket.socket, limits: LimitSettings, metrics: Metrics
+    application: web.Application, listening: socket.socket, limits: LimitSettings, metrics: Metrics, crew: Alone
 ) -> AsyncIterator[None]:
     """Take connections inside the `with`; live readers get what was published until its end."""
     runner = web.AppRunner(
@@ -148,7 +154,8 @@ async def _open_doors(
     await runner.setup()
     server = await listen(runner, listening, limits.connections, metrics)
     try:
-        yield
+        async with crew.answer(runner):
+            yield
     finally:
         server.close()
         await runner.cleanup()
@@ -163,7 +170,7 @@ def _gauge(rooms: Rooms, calls: Calls) -> None:
     metrics.readers.set_function(lambda: rooms.live.watchers)
 
 
-async def serve(settings: Settings, started: Callable[[Service], None]) -> None:
+async def serve(settings: Settings, started: Callable[[Service], None], crew: Alone = ALONE) -> None:
     """Run until SIGTERM or SIGINT, then drain: no new calls, those that run may finish.
 
     A second signal gives them `limits.force_timeout_s`, and kills the process when something hangs for longer; a third kills
@@ -173,9 +180,11 @@ async def serve(settings: Settings, started: Callable[[Service], None]) -> None:
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
-        if not stop.is_set():
-            stop.set()
-            return
+        if stop.is_set():
+            end_now()
+        stop.set()
+
+    def end_now() -> None:
         force.set()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
@@ -184,7 +193,8 @@ async def serve(settings: Settings, started: Callable[[Service], None]) -> None:
 
     for number in SIGNALS:
         loop.add_signal_handler(number, on_signal)
-    async with running(settings) as service:
+    crew.obey(stop.set, end_now)
+    async with running(settings, crew=crew) as service:
         started(service)
         await stop.wait()
         await _drained(service, settings, force)
@@ -252,37 +262,46 @@ def check(settings: Settings) -> None:
         "VOICEBOT_WEBHOOK__SECRETS: what requests are signed with; `voicebot secret` makes one": (
             settings.webhook.secrets or (settings.only_transcribes and not url)
         ),
+        "VOICEBOT_TWILIO__DIRECT_STREAMS: only with one worker, for such a stream's handshake does not name its call": (
+            settings.workers == 1 or not settings.twilio.direct_streams
+        ),
     }
     if missing := [text for text, value in faults.items() if not value]:
         raise ConfigurationError("\n".join(missing))
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything else is begun."""
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-
-
-def _application(rooms: Rooms, calls: Calls, dialled: Dialled, carrier: Carrier) -> web.Application:
+def _application(rooms: Rooms, calls: Calls, dialled: Dialled, carrier: Carrier, crew: Alone) -> web.Application:
     """All doors; a proxy in front strips the path of the public URL, if it has one."""
     settings, metrics = rooms.settings, rooms.metrics
     token = settings.twilio.auth_token.get_secret_value()
     signatures = Signatures(token) if settings.twilio.check_signatures else None
     if signatures is None:
         structlog.get_logger().warning("Twilio's signatures are not checked: anybody can place calls here")
+    history = HistoryDoors(
+        rooms.store, calls, dialled, Recordings(settings.record), rooms.live, elsewhere=crew.elsewhere
+    )
     application = web.Application(client_max_size=settings.twilio.max_form_bytes)
+    elsewhere = crew.guard(application, settings, Inside(calls=calls, dialled=dialled, living=history.living))
     application.add_routes(HealthDoors(calls, metrics, rooms.store.outbox).routes())
     twilio, limits, doors = settings.twilio, settings.limits, rooms.doors
-    application.add_routes(TwilioDoors(twilio, limits, doors, signatures, calls, dialled, metrics).routes())
+    twilio_doors = TwilioDoors(twilio, limits, doors, signatures, calls, dialled, metrics, elsewhere=elsewhere)
+    application.add_routes(twilio_doors.routes())
     application.add_routes(MediaDoor(twilio, limits, doors, signatures, calls, metrics).routes())
-    _mount_api(application, rooms, calls, dialled, carrier)
+    _mount_api(application, rooms, calls, dialled, carrier, history)
     return application
 
 
-def _mount_api(application: web.Application, rooms: Rooms, calls: Calls, dialled: Dialled, carrier: Carrier) -> None:
+def _mount_api(
+    application: web.Application,
+    rooms: Rooms,
+    calls: Calls,
+    dialled: Dialled,
+    carrier: Carrier,
+    history: HistoryDoors,
+) -> None:
     """The HTTP API, and the console, which asks it."""
     settings, store = rooms.settings, rooms.store
     guard = Guard(settings.api, settings.public_url, rooms.metrics)
-    history = HistoryDoors(store, calls, dialled, Recordings(settings.record), rooms.live)
     streams = StreamDoors(rooms.live, history.summaries, settings.live, rooms.metrics)
     handlers = {
         **history.handlers(),

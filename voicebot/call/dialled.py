@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from voicebot.core.shares import Share
 from voicebot.store import CallEnd, CallRow, Store
 
 MOST = 10_000
@@ -15,6 +16,7 @@ MOST = 10_000
 FORGOTTEN_AFTER = timedelta(minutes=15)
 """The carrier lets it ring for ten minutes at most (Twilio, calls resource, `Timeout`), and then says so."""
 TICKET_BYTES = 18
+MAX_INDEX_DIGITS = 4
 TICKET = "dial"
 """The parameter in the URL by which a dialled call is known, before the carrier has named it."""
 
@@ -35,8 +37,8 @@ class Dialling:
 class Dialled:
     """Knows dialled calls by their ticket until they are answered, or are over without that."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, share: Share = Share()) -> None:  # noqa: B008 - frozen
+        self._store, self._share = store, share
         self._ringing: OrderedDict[str, Dialling] = OrderedDict()
         self._none = asyncio.Event()
         self._none.set()
@@ -60,7 +62,7 @@ class Dialled:
     ) -> tuple[str, Dialling]:
         """Note a call that is about to be dialled; return its ticket, for the URLs that the carrier is told."""
         self._forget_old()
-        ticket = secrets.token_urlsafe(TICKET_BYTES)
+        ticket = f"{self._share.index}.{secrets.token_urlsafe(TICKET_BYTES)}"
         self._ringing[ticket] = Dialling(
             to=to, from_=from_, mode=mode, parameters=dict(parameters), started_at=datetime.now(UTC)
         )
@@ -79,6 +81,21 @@ class Dialled:
     def answered(self, ticket: str) -> Dialling | None:
         """The person has answered; return the call, whose place is free now, or None when no such call rings."""
         return self._take(ticket)
+
+    def abroad(self, ticket: str) -> int | None:
+        """Return which other worker has dialled the call of this ticket, None when it is known here or nowhere."""
+        index, _, _ = ticket.partition(".")
+        known = ticket in self._ringing or not (index.isascii() and index.isdigit() and len(index) <= MAX_INDEX_DIGITS)
+        return None if known or not self._share.index != int(index) < self._share.of else int(index)
+
+    def give(self, ticket: str) -> Dialling | None:
+        """Let another worker have the call of this ticket: the carrier has named it, and by its name it is theirs."""
+        return self._take(ticket)
+
+    def take(self, ticket: str, dialling: Dialling) -> None:
+        """Take a call from the worker that has dialled it."""
+        self._ringing[ticket] = dialling
+        self._none.clear()
 
     async def unanswered(self, ticket: str, carrier_id: str, status: str) -> None:
         """The call is over and nobody has answered: keep that; `status` is the carrier's word.

@@ -53,6 +53,11 @@ class Calls:
             return Busy("draining", "not running")
         return self._admission.state(self._count + len(self._dialled))
 
+    @property
+    def draining(self) -> bool:
+        """No further call is taken, ever."""
+        return self._admission.draining
+
     async def run(self) -> None:
         """Own the tasks of the calls until cancelled."""
         async with asyncio.TaskGroup() as self._group:

@@ -5,36 +5,82 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Sequence
 
 import structlog
 
 from voicebot import logs
-from voicebot.app import Service, serve
+from voicebot.app import Service, check, serve
 from voicebot.config import Settings, load, secret_values, shown_url
 from voicebot.errors import VoicebotError
+from voicebot.store import Store
+from voicebot.workers import Alone, Crew, Place, supervise
+from voicebot.workers.parts import of_worker
+
+SETTINGS = ("host", "port", "workers")
 
 COLLECT_AFTER = (50_000, 50, 50)
 """New objects until a round of the collector, and rounds of each generation until one of the next (gc.set_threshold)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything is a setting; two are worth an argument."""
+    """Everything is a setting; three are worth an argument."""
     parser.add_argument("--host", help="address to listen on (VOICEBOT_HOST)")
     parser.add_argument("--port", type=int, help="port to listen on (VOICEBOT_PORT)")
+    parser.add_argument("--workers", type=int, help="processes that share the calls (VOICEBOT_WORKERS)")
+    parser.add_argument("--worker", type=Place.from_json, help=argparse.SUPPRESS)  # said by the supervisor alone
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; the exit code is 0 after a clean stop."""
-    overrides = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
+    overrides = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
     settings = load(**overrides)
     # The database and the recordings hold what was said.
     os.umask(0o077)
     logs.set_up(settings.log, secrets=secret_values(settings))
+    if arguments.worker:
+        return _worker(settings, arguments.worker)
     try:
+        if settings.workers > 1:
+            return _supervisor(settings, [f"--{name}={value}" for name, value in overrides.items()])
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings, lambda service: _started(settings, service)))
     except OSError as error:
         raise VoicebotError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+    return 0
+
+
+def _supervisor(settings: Settings, arguments: Sequence[str]) -> int:
+    check(settings)
+    with Alone().listen(settings) as listening:
+        port = listening.getsockname()[1]
+        # Once, before the workers do it side by side.
+        asyncio.run(_migrate(settings))
+
+        def started() -> None:
+            structlog.get_logger().info(
+                "service.workers", address=f"http://{settings.host}:{port}", workers=settings.workers
+            )
+
+        return supervise(settings.workers, listening, arguments, started)
+
+
+async def _migrate(settings: Settings) -> None:
+    async with Store.open(settings.store):
+        pass
+
+
+def _worker(settings: Settings, place: Place) -> int:
+    structlog.contextvars.bind_contextvars(worker=place.index)
+    crew = Crew(place)
+    settings = of_worker(settings, place.share)
+
+    def started(service: Service) -> None:
+        _started(settings, service)
+        crew.ready()
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, started, crew))
     return 0
 
 

@@ -171,7 +171,7 @@ class WebhookSettings(Section):
     messages: bool = True
     """Send the conversation so far with every event that wants a reply."""
     background: bool = True
-    """Deliver later what was not delivered at once; where several processes share a database, only one may do so."""
+    """Deliver later what was not delivered at once; where several services share a database, only one may do so."""
     schedule_s: tuple[Seconds, ...] = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
     """Waits between the later attempts (Standard Webhooks, operational considerations); after the last one it is dead."""
     background_timeout_s: Seconds = 15

@@ -94,6 +94,8 @@ class Settings(Section):
 
     host: str = "0.0.0.0"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes that share the port and the calls, for a machine with as many cores to spare."""
     public_url: str = ""
     """How Twilio reaches this service, for example `https://voice.example.com`; signatures are checked against it."""
     twilio: TwilioSettings = TwilioSettings()

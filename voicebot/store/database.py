@@ -1,5 +1,7 @@
 """Opens the database: driver, pragmas, migrations, and what its errors mean."""
 
+import sqlite3
+
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Engine, create_engine, event, make_url
@@ -8,6 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from voicebot.errors import ConfigurationError, LocalProtocolError, PeerUnavailable, VoicebotError
+from voicebot.store import shares
 
 PEER = "store"
 BUSY_TIMEOUT_S = 2
@@ -77,6 +80,8 @@ def _set_pragmas(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    if isinstance(connection, sqlite3.Connection):
+        shares.teach(connection)
 
 
 def _first_line(error: BaseException) -> str:

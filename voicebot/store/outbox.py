@@ -21,6 +21,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from voicebot.core.shares import Share
 from voicebot.store import schema
 from voicebot.store.cursors import from_cursor, to_cursor
 from voicebot.store.history import LIMIT
@@ -37,6 +38,7 @@ from voicebot.store.records import (
     StoppedEndpoint,
 )
 from voicebot.store.schema import Instant, deliveries, endpoints, events
+from voicebot.store.shares import theirs
 
 DUE = 100
 """Events that are handed out at a time, unless somebody wants more or fewer."""
@@ -58,8 +60,8 @@ _SENT = tuple(
 class Outbox:
     """Every read raises PeerUnavailable when the database is out of order."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, share: Share) -> None:
+        self._reader, self._share = reader, share
 
     async def deliveries(
         self, wanted: DeliveryFilter, limit: int = LIMIT, after: str | None = None
@@ -87,7 +89,8 @@ class Outbox:
         """Return the pending events whose time has come, those that have waited longest first.
 
         Of each call only its first pending one, because the events of a call arrive in order; and none whose endpoint
-        was stopped. With `copies`, what is to be sent to the second endpoint, of each call and endpoint the first.
+        was stopped. With `copies`, what is to be sent to the second endpoint, of each call and endpoint the first. Where
+        several workers share the database, each gets the events of its own calls.
         """
         query = _due_copies() if copies else _due_events()
         state = _state(copies=copies)
@@ -96,6 +99,7 @@ class Outbox:
             query.where(
                 or_(state.c.next_attempt_at.is_(None), state.c.next_attempt_at <= now),
                 events.c.call_id.not_in(except_calls),
+                theirs(self._share, events.c.call_id),
             )
             .order_by(waited, events.c.sequence)
             .limit(limit)
@@ -105,13 +109,19 @@ class Outbox:
     async def next_due(self, *, copies: bool = False) -> datetime | None:
         """Return the earliest instant at which a pending event is to be tried again; None when none waits."""
         state = _state(copies=copies)
-        query = select(func.min(state.c.next_attempt_at)).where(state.c.state == "pending")
+        query = select(func.min(state.c.next_attempt_at)).where(state.c.state == "pending", self._ours(state))
         return await self._reader.together(lambda connection: connection.execute(query).scalar_one())
+
+    def _ours(self, state: Table) -> ColumnElement[bool]:
+        if state is events or self._share.of == 1:
+            return theirs(self._share, events.c.call_id)
+        return exists().where(events.c.id == state.c.event_id, theirs(self._share, events.c.call_id))
 
     async def backlog(self) -> Backlog:
         """Return how much waits and how much is dead, by the index over states; from MOST_COUNTED on it is not counted."""
-        waiting = select(events.c.created_at).where(events.c.state == "pending").limit(MOST_COUNTED).subquery()
-        dead = select(events.c.id).where(events.c.state == "dead").limit(MOST_COUNTED).subquery()
+        ours = theirs(self._share, events.c.call_id)
+        waiting = select(events.c.created_at).where(events.c.state == "pending", ours).limit(MOST_COUNTED).subquery()
+        dead = select(events.c.id).where(events.c.state == "dead", ours).limit(MOST_COUNTED).subquery()
         query = select(
             select(func.count()).select_from(waiting).scalar_subquery().label("pending"),
             select(func.min(waiting.c.created_at)).scalar_subquery().label("oldest"),

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, String, and_, case, false, fun
 from voicebot.config import Settings
 from voicebot.errors import VoicebotError
 from voicebot.store.schema import Instant, calls, events
+from voicebot.store.shares import theirs
 from voicebot.store.store import Store
 
 type Clock = Callable[[], datetime]
@@ -31,7 +32,8 @@ class Retention:
     """Sweeps at the start and every `store.sweep_every_s`; `run` needs an owner and ends after `close`.
 
     A call goes with its turns, its speech, its events, even those that were not delivered, and with whatever `forget`
-    deletes (its recording). The settings of today hold for the calls of yesterday. Calls that `is_live` names stay.
+    deletes (its recording). The settings of today hold for the calls of yesterday. Calls that `is_live` names stay, and
+    where several workers share the store each deletes its own.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Retention:
         self._is_live = is_live
         self._forget = forget
         self._now = now
+        self._ours = theirs(store.share, calls.c.id)
         self._closing = asyncio.Event()
 
     async def run(self) -> None:
@@ -96,7 +99,7 @@ class Retention:
         undelivered = (
             select(func.count()).where(events.c.call_id == calls.c.id, events.c.state == "pending").scalar_subquery()
         )
-        query = select(calls.c.id, calls.c.started_at, undelivered.label("undelivered")).where(condition)
+        query = select(calls.c.id, calls.c.started_at, undelivered.label("undelivered")).where(condition, self._ours)
         if after is not None:
             here = tuple_(literal(after["started_at"], Instant), literal(after["id"], String))
             query = query.where(tuple_(calls.c.started_at, calls.c.id) > here)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, RowMapping, Select, Table, select, up
 from sqlalchemy.exc import SQLAlchemyError
 
 from voicebot.config import StoreSettings
+from voicebot.core.shares import Share
 from voicebot.errors import PeerUnavailable, VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.store import schema
@@ -59,8 +60,14 @@ class Store:
     LocalProtocolError when the database refuses this very row; other rows of the same commit are not touched by that.
     """
 
-    def __init__(self, engine: Engine, settings: StoreSettings, metrics: Metrics | None = None) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        settings: StoreSettings,
+        metrics: Metrics | None = None,
+        share: Share = Share(),  # noqa: B008 - frozen
+    ) -> None:
+        self._engine, self.share = engine, share
         self._metrics = metrics or Metrics()
         self._most_rows = settings.group_commit_rows
         self._waiting: asyncio.Queue[_Write] = asyncio.Queue(settings.max_pending)
@@ -69,21 +76,28 @@ class Store:
         self._running = False
         self._fault = ""
         self._committing_since: float | None = None
-        self._deletions = True  # before the process was started there may have been some
+        # Before the process was started there may have been some; one worker looks.
+        self._deletions = share.index == 0
         self._connection: Connection | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reader = Reader(engine)
         self.history = History(self._reader)
-        self.outbox = Outbox(self._reader)
+        self.outbox = Outbox(self._reader, share)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: StoreSettings, metrics: Metrics | None = None) -> AsyncIterator[Self]:
+    async def open(
+        cls,
+        settings: StoreSettings,
+        metrics: Metrics | None = None,
+        share: Share = Share(),  # noqa: B008 - frozen
+    ) -> AsyncIterator[Self]:
         """Open the database, bring its schema up to date, and close it at the end.
 
+        `share` says which of the calls in it are looked after here, where several workers share the database.
         Raises ConfigurationError for a URL that cannot be used, PeerUnavailable for a database that cannot.
         """
-        store = cls(open_engine(settings.url), settings, metrics)
+        store = cls(open_engine(settings.url), settings, metrics, share)
         try:
             await _in_thread(store._writer, partial(migrate, store._engine))
             yield store

@@ -74,15 +74,16 @@ class MediaDoor:
         self._inlets = Inlets(settings)
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route, relative to the public URL."""
-        return [web.get("/twilio/media", self._handle)]
+        """Return the routes, relative to the public URL; the second is for streams whose address names their call."""
+        return [web.get("/twilio/media", self._handle), web.get("/twilio/media/{call}", self._handle)]
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         signature = request.headers.get(SIGNATURE, "")
-        if self._signatures and not self._signatures.valid_upgrade(self._doors.media, signature):
+        url = self._doors.media_of(request.match_info.get("call", ""))
+        if self._signatures and not self._signatures.valid_upgrade(url, signature):
             why = "wrong signature" if signature else "no signature"
             self._count(why)
-            return web.Response(status=403, text=f"{why}: this must be signed for {self._doors.media}\n")
+            return web.Response(status=403, text=f"{why}: this must be signed for {url}\n")
         if self._pending >= self._most_pending:
             self._count("too many pending")
             return web.Response(status=503, text="too many streams have not begun yet\n")

@@ -29,12 +29,17 @@ ENDED = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """Values of CallStatus after which a call is over (Twilio, call resource)."""
 
 type Door = Callable[[Mapping[str, str]], Awaitable[str]]
+type Elsewhere = Callable[[web.Request, str], Awaitable[web.StreamResponse | None]]
+
+
+async def _nowhere(_request: web.Request, _call: str) -> None:
+    return None
 
 
 class TwilioDoors:
     """Every request is a signed form POST; what is not is refused, logged and counted."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the doors need
         self,
         settings: TwilioSettings,
         limits: LimitSettings,
@@ -43,8 +48,11 @@ class TwilioDoors:
         calls: Calls,
         dialled: Dialled,
         metrics: Metrics,
+        *,
+        elsewhere: Elsewhere = _nowhere,
     ) -> None:
-        self._limits = limits
+        """`elsewhere` answers the requests about calls of other workers, and returns None for all others."""
+        self._limits, self._elsewhere = limits, elsewhere
         self._settings, self._doors, self._signatures = settings, doors, signatures
         self._calls, self._dialled = calls, dialled
         self._refusals, self._departed = Refusals(metrics), Departed()
@@ -61,9 +69,11 @@ class TwilioDoors:
         }
         return [web.post(f"/twilio/{name}", self._guarded(name, door)) for name, door in doors.items()]
 
-    def _guarded(self, name: str, door: Door) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def handle(request: web.Request) -> web.Response:
+    def _guarded(self, name: str, door: Door) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
             form = await self._form(request, name)
+            if answer := await self._elsewhere(request, form["CallSid"]):
+                return answer
             if form.get("CallStatus") in ENDED:
                 self._departed.add(form["CallSid"])
             return web.Response(text=await door(form), content_type=twiml.CONTENT_TYPE)

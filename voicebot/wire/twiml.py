@@ -1,7 +1,8 @@
 """The TwiML documents that we serve."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from twilio.twiml.voice_response import Connect, Dial, Start, Stream, VoiceResponse
@@ -43,11 +44,23 @@ class Doors:
     """Our public URLs; `origin` looks like ``https://voice.example.com`` or has a path below it."""
 
     origin: str
+    named: bool = False
+    """Where several workers share a service: the address of a stream names its call, and with it the worker of the call."""
+    call: str = ""
+
+    def of(self, call: str) -> "Doors":
+        """Return the doors as a call is told them; `call` is the carrier's id."""
+        return replace(self, call=call) if self.named else self
 
     @property
     def media(self) -> str:
         """The WebSocket door, as Twilio is told and as it signs it."""
-        return self.origin.replace("http", "ws", 1) + "/twilio/media"
+        return self.media_of(self.call)
+
+    def media_of(self, call: str) -> str:
+        """Return the WebSocket door of a call; without one, that of all."""
+        name = f"/{quote(call, safe='')}" if call else ""
+        return self.origin.replace("http", "ws", 1) + "/twilio/media" + name
 
     def at(self, path: str) -> str:
         """Return the public URL of one of Twilio's HTTP doors, for example ``connected``."""

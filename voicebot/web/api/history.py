@@ -1,7 +1,7 @@
 """Calls, live and past: list, show, search, export, delete."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,12 +25,30 @@ MAX_PAGES = 10
 """Pages of the store that one answer looks through; then the list goes on at `next`."""
 
 
+type LivingCalls = Mapping[str, CallSummary]
+type Elsewhere = Callable[[], Awaitable[Sequence[CallSummary]]]
+
+
+async def _nowhere() -> Sequence[CallSummary]:
+    return ()
+
+
 class HistoryDoors:
     """Reads the store; the registry says which calls live."""
 
-    def __init__(self, store: Store, calls: Calls, dialled: Dialled, recordings: Recordings, live: Live) -> None:
+    def __init__(
+        self,
+        store: Store,
+        calls: Calls,
+        dialled: Dialled,
+        recordings: Recordings,
+        live: Live,
+        *,
+        elsewhere: Elsewhere = _nowhere,
+    ) -> None:
+        """`elsewhere` returns the calls that live on other workers."""
         self._store, self._calls, self._dialled, self._recordings = store, calls, dialled, recordings
-        self._live_view = live
+        self._live_view, self._elsewhere = live, elsewhere
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the handlers by their operation."""
@@ -46,8 +64,8 @@ class HistoryDoors:
     async def list_calls(self, request: web.Request) -> web.Response:
         """`GET /calls`."""
         wanted = query(CallsQuery, request)
-        living = self._living()
-        page = await self._page(wanted)
+        living = {call.id: call for call in (*self.living(), *await self._elsewhere())}
+        page = await self._page(wanted, living)
         items = tuple(views.summary(call, live=call.id in living) for call in page.items)
         return document(api.CallPage(items=items, next=page.next))
 
@@ -87,8 +105,12 @@ class HistoryDoors:
 
     def summaries(self) -> tuple[api.CallSummary, ...]:
         """Return the living calls as lines of a list, the newest first, without asking the store."""
-        found = (self.of_live(call_id) for call_id in reversed(tuple(self._living())))
-        return tuple(views.summary(call, live=True) for call in found if call)
+        return tuple(views.summary(call, live=True) for call in reversed(self.living()))
+
+    def living(self) -> tuple[CallSummary, ...]:
+        """Return the calls that live here, those that ring last, as the store would."""
+        found = map(self.of_live, self._living())
+        return tuple(call for call in found if call)
 
     def of_live(self, call_id: str) -> CallSummary | None:
         """Return a living call as the store would, which may not have it yet; None when it does not live."""
@@ -129,18 +151,18 @@ class HistoryDoors:
         names = [call.identity.id for call in self._calls.live()]
         return dict.fromkeys([*names, *(dialling.carrier_id for dialling in self._dialled.ringing())])
 
-    async def _page(self, wanted: CallsQuery) -> Page[CallSummary]:
+    async def _page(self, wanted: CallsQuery, living: LivingCalls) -> Page[CallSummary]:
         """Return the next calls of the wanted state: whether a call lives, the store does not know."""
         match wanted.state:
             case None:
                 return await self._store.history.calls(_filter(wanted), wanted.limit, wanted.cursor)
             case "live":
-                return _cut(wanted, [call async for call in self._live(wanted)])
+                return _cut(wanted, [call async for call in self._live(wanted, living)])
             case "ended":
-                return await self._ended(wanted)
+                return await self._ended(wanted, living)
 
-    async def _ended(self, wanted: CallsQuery) -> Page[CallSummary]:
-        living, page = self._living(), Page[CallSummary]((), wanted.cursor)
+    async def _ended(self, wanted: CallsQuery, living: LivingCalls) -> Page[CallSummary]:
+        page = Page[CallSummary]((), wanted.cursor)
         for _ in range(MAX_PAGES):
             page = await self._store.history.calls(_filter(wanted), wanted.limit, page.next)
             found = tuple(call for call in page.items if call.id not in living)
@@ -148,17 +170,16 @@ class HistoryDoors:
                 return Page(found, page.next)
         return Page((), page.next)
 
-    async def _live(self, wanted: CallsQuery) -> AsyncIterator[CallSummary]:
+    async def _live(self, wanted: CallsQuery, living: LivingCalls) -> AsyncIterator[CallSummary]:
         """Yield the living calls that fit; only what was said needs the store."""
-        said = None if wanted.q is None else await self._said(wanted)
-        for call_id in self._living():
-            call = self.of_live(call_id)
-            if call and _fits(call, wanted) and (said is None or call_id in said):
+        said = None if wanted.q is None else await self._said(wanted, living)
+        for call in living.values():
+            if _fits(call, wanted) and (said is None or call.id in said):
                 yield call
 
-    async def _said(self, wanted: CallsQuery) -> set[str]:
+    async def _said(self, wanted: CallsQuery, living: LivingCalls) -> set[str]:
         """Return calls without an end in which something was said; the oldest living call bounds the search."""
-        since = min((call.identity.started_at for call in self._calls.live()), default=None)
+        since = min((call.started_at for call in living.values()), default=None)
         if since is None:
             return set()
         unended = CallFilter(ended=False, since=since, text=wanted.q)

@@ -24,6 +24,8 @@ RETRY_MS = 1_000
 """What readers are asked to wait before they connect again."""
 GOODBYE_S = 1.0
 """How long a reader that is dropped has to take the last message, which tells it why."""
+RESUMED = "X-Voicebot-Resumed"
+"""Says `yes` where a stream goes on behind the reader's last event, without a snapshot."""
 HEADERS = {
     "Content-Type": sse.CONTENT_TYPE,
     "Cache-Control": "no-store",
@@ -84,10 +86,10 @@ class StreamDoors:
         """`GET /events`: what happens on all calls."""
         if refusal := self._refusal(request):
             return refusal
-        id_ = _last_id(request)
+        id_ = last_id(request)
         resume = self._live.resume(id_) if id_ else None
         with self._reading(request, None, resume if isinstance(resume, int) else None) as watcher:
-            opening = b"" if isinstance(resume, int) else _reset(resume) + self._calls_now()
+            opening = b"" if isinstance(resume, int) else reset(resume) + self._calls_now()
             return await self._stream(request, watcher, opening)
 
     async def one_call(self, request: web.Request) -> web.StreamResponse:
@@ -103,12 +105,12 @@ class StreamDoors:
         if so_far is None:
             detail = f"{call[:100]} does not live: GET /calls/{{id}} has what is kept"
             return problems.answer(request, Refused(HTTPStatus.NOT_FOUND, "not-live", detail))
-        id_ = _last_id(request)
+        id_ = last_id(request)
         resume = self._live.resume(id_, call) if id_ else None
         if not so_far.live and isinstance(resume, int) and resume >= so_far.entries[-1].number:
             return web.Response(status=204)
         with self._reading(request, call, resume if isinstance(resume, int) else None) as watcher:
-            opening = b"" if isinstance(resume, int) else _reset(resume) + self._call_now(call)
+            opening = b"" if isinstance(resume, int) else reset(resume) + self._call_now(call)
             if not so_far.live:
                 watcher.end()
             return await self._stream(request, watcher, opening)
@@ -172,18 +174,20 @@ class StreamDoors:
     # --- sending ------------------------------------------------------------------------------------
 
     async def _stream(self, request: web.Request, watcher: Watcher, opening: bytes) -> web.StreamResponse:
-        response = web.StreamResponse(headers=HEADERS)
+        response = web.StreamResponse(headers=HEADERS | {RESUMED: "no" if opening else "yes"})
         try:
             await response.prepare(request)
-            _notice_dead_peers(request, self._settings.write_timeout_s + self._settings.heartbeat_s)
+            notice_dead_peers(request, self._settings.write_timeout_s + self._settings.heartbeat_s)
             await self._write(response, sse.retry(RETRY_MS) + opening)
             one_call = "id" in request.match_info
             while (text := await self._next(watcher, one_call=one_call)) is not None:
                 await self._write(response, text)
             if watcher.dropped:
-                await self._drop(request, response, BEHIND)
+                self._dropped.labels(BEHIND).inc()
+                await drop(request, response, BEHIND)
         except TimeoutError:
-            await self._drop(request, response, SLOW)
+            self._dropped.labels(SLOW).inc()
+            await drop(request, response, SLOW)
         except ConnectionError:
             pass  # it left, which is how readers end
         return response
@@ -205,18 +209,6 @@ class StreamDoors:
         async with asyncio.timeout(self._settings.write_timeout_s):
             await response.write(text)
 
-    async def _drop(self, request: web.Request, response: web.StreamResponse, reason: str) -> None:
-        """Say why, behind what is on its way already; a reader that does not take even that is cut off."""
-        self._dropped.labels(reason).inc()
-        data = to_json({"type": "dropped", "at": _now(), "reason": reason, "detail": WHY[reason]})
-        try:
-            async with asyncio.timeout(GOODBYE_S):
-                await response.write(sse.message("dropped", data))
-                await response.write_eof()
-        except (TimeoutError, ConnectionError):
-            if request.transport is not None:
-                request.transport.abort()
-
 
 def _no_stream(request: web.Request, why: str) -> web.Response:
     return problems.answer(request, Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no-stream", why))
@@ -228,12 +220,24 @@ def _who(request: web.Request) -> str:
     return holder.name if holder else ""
 
 
-def _last_id(request: web.Request) -> str:
+async def drop(request: web.Request, response: web.StreamResponse, reason: str) -> None:
+    """Say why, behind what is on its way already; a reader that does not take even that is cut off."""
+    data = to_json({"type": "dropped", "at": _now(), "reason": reason, "detail": WHY[reason]})
+    try:
+        async with asyncio.timeout(GOODBYE_S):
+            await response.write(sse.message("dropped", data))
+            await response.write_eof()
+    except (TimeoutError, ConnectionError):
+        if request.transport is not None:
+            request.transport.abort()
+
+
+def last_id(request: web.Request) -> str:
     """Browsers send the header when they come back; a page that knows where it was may say so in the address."""
     return request.headers.get("Last-Event-ID") or request.query.get("last_event_id", "")
 
 
-def _reset(why: str | None) -> bytes:
+def reset(why: str | None) -> bytes:
     """What a reader has of before is no longer to be relied on."""
     return sse.message("reset", to_json({"type": "reset", "at": _now(), "reason": why})) if why else b""
 
@@ -242,9 +246,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _notice_dead_peers(request: web.Request, after_s: float) -> None:
+def notice_dead_peers(request: web.Request, after_s: float) -> None:
     """A peer that vanished acknowledges nothing; heartbeats are too small to fill its window and show it otherwise."""
     transport = request.transport
     connection = transport.get_extra_info("socket") if transport else None
-    if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+    if connection is None or connection.family == socket.AF_UNIX:  # which is another worker
+        return
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(after_s * 1_000))

@@ -78,7 +78,7 @@ async def running(settings: Settings, tracing: Tracing | None = None, crew: Alon
     with crew.listen(settings) as listening:
         async with _open_rooms(settings, tracing, crew) as (rooms, carrier):
             dialled = Dialled(rooms.store, crew.share)
-            calls = Calls(rooms, dialled)
+            calls = Calls(rooms, dialled, crew.share.has)
             _gauge(rooms, calls)
             retention = Retention(
                 rooms.store,

@@ -40,11 +40,13 @@ async def test_one_worker_is_killed(crew):
             assert (await answer.json())["call"]["id"] == lost.sid
         async with session.get("/metrics") as answer:
             assert 'voicebot_worker_up{worker="0"} 1.0' in await answer.text()
-    lost.call.hang_up("caller", "the caller hung up")
-    await lost.report()
+    resumed = await h.app.until("call.resumed", call=lost.sid)
+    assert resumed["sequence"] == 2
     again = await phones_on_both(c, pace=1.0)
-    for phone in (*again, kept):
-        assert (await phone.hang_up()).notes == []
+    assert (await kept.hang_up()).notes == []
+    for phone in (*again, lost):
+        await phone.hang_up()
+    for phone in (*again, lost, kept):
         await h.app.until("call.ended", call=phone.sid)
     assert await c.stop() == 0
 

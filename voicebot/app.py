@@ -42,8 +42,7 @@ from voicebot.web.media import MediaDoor
 from voicebot.web.twilio import TwilioDoors
 from voicebot.wire.twilio import Signatures
 from voicebot.wire.twiml import Doors
-from voicebot.workers import Alone
-from voicebot.workers.crew import Inside
+from voicebot.workers.crew import Alone, Inside
 
 ALONE = Alone()
 

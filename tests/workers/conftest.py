@@ -20,8 +20,8 @@ from yarl import URL
 from voicebot.app import running
 from voicebot.core.shares import Share
 from voicebot.local.phone.options import DEFAULT_AUTH_TOKEN
-from voicebot.workers import Crew as WorkerCrew
-from voicebot.workers import Place
+from voicebot.workers.crew import Crew as WorkerCrew
+from voicebot.workers.place import Place
 
 DEADLINE_S = 200
 ORIGIN = "https://voice.example.com"

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from voicebot.errors import ConfigurationError
-from voicebot.workers import supervise, supervisor
-from voicebot.workers.supervisor import Supervisor
+from voicebot.workers import supervisor
+from voicebot.workers.supervisor import Supervisor, supervise
 
 DEADLINE_S = 60
 HEAD = """

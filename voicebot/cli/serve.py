@@ -10,12 +10,10 @@ from collections.abc import Sequence
 import structlog
 
 from voicebot import logs
-from voicebot.app import Service, check, serve
 from voicebot.config import Settings, load, secret_values, shown_url
 from voicebot.errors import VoicebotError
-from voicebot.store import Store
-from voicebot.workers import Alone, Crew, Place, supervise
-from voicebot.workers.parts import of_worker
+from voicebot.workers.place import Place, take_port
+from voicebot.workers.supervisor import supervise
 
 SETTINGS = ("host", "port", "workers")
 
@@ -43,44 +41,44 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if settings.workers > 1:
             return _supervisor(settings, [f"--{name}={value}" for name, value in overrides.items()])
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, lambda service: _started(settings, service)))
+        return _alone(settings)
     except OSError as error:
         raise VoicebotError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+
+
+def _alone(settings: Settings) -> int:
+    from voicebot.app import serve  # noqa: PLC0415 - the supervisor needs no rooms
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, lambda service: _started(settings, service.port)))
     return 0
 
 
 def _supervisor(settings: Settings, arguments: Sequence[str]) -> int:
-    check(settings)
-    with Alone().listen(settings) as listening:
-        port = listening.getsockname()[1]
-        # Once, before the workers do it side by side.
-        asyncio.run(_migrate(settings))
+    """The first worker checks the settings and migrates the store, and the others start after it."""
+    with take_port(settings) as listening:
+        address = f"http://{settings.host}:{listening.getsockname()[1]}"
 
         def started() -> None:
-            structlog.get_logger().info(
-                "service.workers", address=f"http://{settings.host}:{port}", workers=settings.workers
-            )
+            structlog.get_logger().info("service.workers", address=address, workers=settings.workers)
 
         return supervise(settings.workers, listening, arguments, started)
 
 
-async def _migrate(settings: Settings) -> None:
-    async with Store.open(settings.store):
-        pass
-
-
 def _worker(settings: Settings, place: Place) -> int:
+    from voicebot.app import Service, serve  # noqa: PLC0415 - the supervisor needs no rooms
+    from voicebot.workers.crew import Crew  # noqa: PLC0415
+    from voicebot.workers.parts import of_worker  # noqa: PLC0415
+
     structlog.contextvars.bind_contextvars(worker=place.index)
     crew = Crew(place)
-    settings = of_worker(settings, place.share)
 
     def started(service: Service) -> None:
-        _started(settings, service)
+        _started(settings, service.port)
         crew.ready()
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(settings, started, crew))
+        runner.run(serve(of_worker(settings, place.share), started, crew))
     return 0
 
 
@@ -92,7 +90,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-def _started(settings: Settings, service: Service) -> None:
+def _started(settings: Settings, port: int) -> None:
     # What lives now lives for ever: without this the collector walks it again and again while calls wait. What a call
     # leaves behind is freed by its reference counts, so what little is left can wait for a large and rare round.
     gc.collect()
@@ -100,7 +98,7 @@ def _started(settings: Settings, service: Service) -> None:
     gc.set_threshold(*COLLECT_AFTER)
     structlog.get_logger().info(
         "service.listening",
-        address=f"http://{settings.host}:{service.port}",
+        address=f"http://{settings.host}:{port}",
         voice_webhook=f"{settings.public_url}/twilio/voice",
         application=shown_url(settings.webhook.url),
     )

@@ -19,7 +19,7 @@ from voicebot.web.twilio import Elsewhere
 from voicebot.workers.gate import Gate
 from voicebot.workers.handover import Mailbox
 from voicebot.workers.links import Links
-from voicebot.workers.place import FORCE, READY, Place
+from voicebot.workers.place import FORCE, READY, Place, take_port
 from voicebot.workers.stream import MergedStream
 
 
@@ -49,8 +49,7 @@ class Alone:
 
     def listen(self, settings: Settings) -> socket.socket:
         """Return the listening socket; raises OSError when the port is taken."""
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family)
+        return take_port(settings)
 
     async def elsewhere(self) -> Sequence[CallSummary]:
         """Return the calls that live on other workers."""

@@ -1,9 +1,11 @@
 """What a worker is told by its supervisor: which one it is, and where the others are."""
 
 import json
+import socket
 from dataclasses import asdict, dataclass
 from typing import Self
 
+from voicebot.config import Settings
 from voicebot.core.shares import Share
 
 DRAIN, FORCE = b"d", b"f"
@@ -49,3 +51,9 @@ class Place:
     def mailbox(self, index: int) -> str:
         """Return the path of the socket at which a worker takes over connections."""
         return f"{self.directory}/{index}.streams"
+
+
+def take_port(settings: Settings) -> socket.socket:
+    """Return a listening socket; raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family)

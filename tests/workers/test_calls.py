@@ -17,6 +17,9 @@ async def living(session):
 async def test_each_call_is_carried_by_one_worker_and_all_turns_arrive(crew):
     c = await crew(SCRIPT)
     h = c.house
+    [folder] = c.directory.glob("voicebot-*")
+    assert {path.name for path in folder.iterdir()} == {"0.http", "0.streams", "1.http", "1.streams"}
+    assert {path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())} == {0}
     phones = [h.dial(Wait(wait=600), pace=3.0) for _ in range(CALLS)]
     for phone in phones:
         await h.app.until("turn.completed", 2, phone.sid)

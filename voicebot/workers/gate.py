@@ -52,7 +52,8 @@ class Gate:
         if not _from_worker(request):
             return await self._route(request, handler, request.remote or "", 0)
         if request.path == LIVING:
-            return living_answer(self._living())
+            wanted = request.query.get("id")
+            return living_answer([call for call in self._living() if wanted in {None, call.id}])
         if request.path.startswith(TICKETS):
             return ticket_answer(self._dialled.give(request.path.removeprefix(TICKETS)))
         remote, hops = request.headers.get(REMOTE, ""), int(request.headers.get(HOPS, MAX_HOPS))
@@ -67,7 +68,7 @@ class Gate:
             if route.startswith("/calls/{id}"):
                 return await self._about(request.match_info["id"], request, handler, remote, hops)
         except Away:
-            if not self._calls.draining:
+            if route == MEDIA or not self._calls.draining:
                 return _away(request)
             return await handler(request)  # the others have gone already: what is in the store can be told here
         return await handler(request) if hops else await self._of_all(route, request, handler)
@@ -115,8 +116,8 @@ class Gate:
             return await handler(request)
         owner = self._share.owner(call)
         if owner == self._place.index:
-            living = await self._links.living()
-            owner = next((index for index, calls in living.items() if any(each.id == call for each in calls)), owner)
+            living = await self._links.living(call)
+            owner = next((index for index, calls in living.items() if calls), owner)
             hops = MAX_HOPS - 1
         if owner == self._place.index:
             return await handler(request)
@@ -155,5 +156,7 @@ def _from_worker(request: web.Request) -> bool:
 
 
 def _away(request: web.Request) -> web.StreamResponse:
-    refused = Refused(HTTPStatus.SERVICE_UNAVAILABLE, "worker-away", AWAY_PROBLEM, headers={"Retry-After": "1"})
+    refused = Refused(
+        HTTPStatus.SERVICE_UNAVAILABLE, "worker-away", AWAY_PROBLEM, headers={"Retry-After": "1"}, closes=True
+    )
     return problems.answer(request, refused)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
+from urllib.parse import quote
 
 import aiohttp
 import structlog
@@ -113,9 +114,9 @@ class Links:
                 group.create_task(one(index))
         return dict(sorted(found.items()))
 
-    async def living(self) -> Mapping[int, tuple[CallSummary, ...]]:
-        """Return the calls that live on the other workers."""
-        answers = await self.answers(LIVING, {})
+    async def living(self, call: str | None = None) -> Mapping[int, tuple[CallSummary, ...]]:
+        """Return the calls that live on the other workers, or only the one of this name."""
+        answers = await self.answers(LIVING if call is None else f"{LIVING}?id={quote(call, safe='')}", {})
         return {index: _calls.validate_json(body) for index, (_, body) in answers.items()}
 
     async def elsewhere(self) -> Sequence[CallSummary]:

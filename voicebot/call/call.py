@@ -66,8 +66,7 @@ class Call:
 
     def __init__(self, identity: Identity, options: NumberSettings, rooms: Rooms, past: Past | None = None) -> None:
         self.identity, self._past = identity, past
-        self._mode = options.mode
-        self._rooms = rooms
+        self._mode, self._rooms = options.mode, rooms
         eyes = Eyes(options.redaction)
         trace = CallTrace(rooms.tracing, identity, options.mode)
         self._scribe = Scribe(identity, options.mode, eyes, rooms, trace)

@@ -92,10 +92,10 @@ def stream(**attributes):
 
 def theirs_connect():
     response = VoiceResponse()
-    connect = Connect(action=DOORS.at("connected"), method="POST")
+    connect = Connect()
     connect.append(stream())
     response.append(connect)
-    response.hangup()
+    response.redirect(DOORS.at("connected") + twiml.PATIENCE, method="POST")
     return response
 
 
@@ -110,7 +110,7 @@ def theirs_start():
 
 def theirs_dial():
     response = VoiceResponse()
-    dial = Dial(action=DOORS.at("dialed"), method="POST", timeout=30)
+    dial = Dial(action=DOORS.at("dialed") + twiml.PATIENCE, method="POST", timeout=30)
     dial.client("alice")
     response.append(dial)
     return response

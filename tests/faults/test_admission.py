@@ -252,6 +252,7 @@ async def test_a_slow_form_is_not_waited_for(house):
     h = await house(twilio={"form_timeout_s": 0.3})
     reader, writer = await asyncio.open_connection("127.0.0.1", h.service.port)
     head = b"POST /twilio/voice HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    head += b"X-Twilio-Signature: perhaps\r\n"
     writer.write(head + b"Content-Length: 100\r\n\r\nCallSid=")
     async with asyncio.timeout(DEADLINE_S):
         assert b" 408 " in await reader.readline()

@@ -101,7 +101,7 @@ async def test_the_time_an_answer_takes_is_told_once_from_the_callers_last_sound
     first, following = h.app.of("turn.completed")
     assert first["data"]["latency"] is None
     assert following["data"]["latency"] == account
-    lines = [entry for entry in logs if entry["event"] == "turn.answered"]
+    lines = [entry for entry in logs if entry["event"] == "turn"]
     assert [line["turn"] for line in lines] == [1, 2]
     assert {name: lines[0][name] for name in STEPS} == account
     told = h.app.of("call.ended")[0]["data"]["totals"]["latency"]

@@ -240,9 +240,13 @@ async def test_a_request_that_fails_is_an_error(house, kept):
 
 
 async def test_a_call_that_breaks_is_an_error(house, kept):
-    h = await house(faults=Faults(handshake_status=401), serve=False)
+    listens = {"mode": "transcribe", "then": '<Pause length="60"/>'}
+    h = await house(soniox={"api_key": "another-key"}, serve=False, default=listens)
     async with observed(h, ours(kept)):
-        await h.call()
+        phone = h.dial()
+        await h.app.until("call.ended")
+        await phone.hang_up()
+        await h.empty()
     [call] = [span for span in kept.get_finished_spans() if span.name == "call"]
     assert call.status.status_code is StatusCode.ERROR
     assert call.attributes["voicebot.reason"] == call.attributes["error.type"] == "stt_failed"
@@ -274,7 +278,7 @@ async def test_what_a_sampler_leaves_out_is_told_to_the_application(house, kept,
 
 
 async def test_every_line_of_a_calls_tasks_names_the_call(house):
-    h = await house([HELLO], Faults(drop_at_ms=300))
+    h = await house([[HELLO], [HELLO]], faults=[Faults(drop_at_ms=300), None])
     out = io.StringIO()
     before = logging.root.handlers[:], logging.root.level
     structlog.reset_defaults()

@@ -27,7 +27,7 @@ def serve(monkeypatch, tmp_path, capsys):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     # The process's logging is the process's business, and this one runs other tests.
-    monkeypatch.setattr(logs, "set_up", lambda _settings: None)
+    monkeypatch.setattr(logs, "set_up", lambda _settings, **_more: None)
 
     def run(*words, **variables):
         for name, value in (COMPLETE | variables).items():

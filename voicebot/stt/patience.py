@@ -10,6 +10,8 @@ from voicebot.stt.session import ROLLOVER, Lost
 from voicebot.wire.soniox_errors import Retry
 
 BAD_REQUEST = 400
+STEADY_S = 10.0
+"""A session that has lived so long was no failed attempt, even if the caller said nothing in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,19 @@ class Patience:
         """Accounts on which every attempt has failed since something worked."""
 
     def worked(self) -> None:
-        """A session works."""
+        """A session has brought recognition on: what went wrong before it counts no more."""
         self.failures, self._exhausted = 0, frozenset()
 
     def judge(self, loss: Lost, account: Account, lived_s: float | None, chance: float) -> Again | GiveUp:
         """Say what follows a loss; `lived_s` is how long its session lived, None if it never worked."""
+        if lived_s is not None and lived_s >= STEADY_S:
+            self.worked()
         self.failures += 1
         if loss.kind == ROLLOVER:
             return Again(0, "rollover")
         if loss.retry is Retry.NEVER:
             return self._refused(loss, account)
-        if lived_s is None and self.failures >= self._settings.connect_attempts:
+        if self.failures >= self._settings.connect_attempts:
             return self._failed(account)
         why: ReconnectReason = "error" if loss.code else "lost"
         return Again(self._wait_s(loss, lived_s, chance), why)

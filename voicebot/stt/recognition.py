@@ -63,6 +63,8 @@ class Recognition:
         self._deaf_since: float | None = None
         self._works = False
         """The present session, or the last one, has done something."""
+        self._settled_bytes = 0
+        """Audio that no session has to hear again, as of the last loss."""
         self._deadline: asyncio.Timeout | None = None
         self._over = False
         self._within: Callable[[], AbstractContextManager[OnEnd]] = _unwatched
@@ -199,7 +201,6 @@ class Recognition:
     async def _proven(self, account: Account) -> None:
         """The session works; had it been given up, it hears again."""
         self._works = True
-        self._patience.worked()
         self._accounts.worked(account)
         if self._deaf_since is not None:
             deaf_ms = round((asyncio.get_running_loop().time() - self._deaf_since) * 1_000)
@@ -220,6 +221,9 @@ class Recognition:
         """What was not settled, or not answered, is for the next session."""
         rewound = self._line.upstream.rewind()
         self._ledger.lost()
+        if self._line.upstream.begins_at > self._settled_bytes:
+            self._settled_bytes = self._line.upstream.begins_at
+            self._patience.worked()
         self.complete = self.complete and not rewound.lost
         if loss.kind != ROLLOVER:
             self._accounts.observe(Failed("stt", loss.kind))

@@ -39,10 +39,12 @@ class Refused(VoicebotError):  # noqa: N818 - the word of the log and the metric
 
 
 class _Socket(MediaSocket):
-    """A stream's way back to the carrier."""
+    """A stream's way back to the carrier; `listening` is what bounds the wait for what comes, once somebody listens."""
 
     def __init__(self, ws: _WebSocket, low_water: LowWater) -> None:
         self._ws, self._low_water = ws, low_water
+        self.listening: asyncio.Timeout | None = None
+        self.closing = False
 
     @override
     async def send(self, message: str) -> None:
@@ -52,8 +54,12 @@ class _Socket(MediaSocket):
 
     @override
     async def close(self) -> None:
+        # Closed from here, beside the reader, aiohttp would not wait for the answer, and what nobody has read yet would
+        # make a reset of it: the reader ends, and closes.
+        self.closing = True
         self._low_water.lower()  # the answer is short and the last
-        await self._ws.close()
+        if self.listening is not None and not self.listening.expired():
+            self.listening.reschedule(asyncio.get_running_loop().time())
 
 
 class MediaDoor:
@@ -95,11 +101,12 @@ class MediaDoor:
             max_msg_size=self._settings.max_message_bytes,
         )
         low_water = LowWater(request.transport)
+        socket = _Socket(ws, low_water)
         self._pending += 1
         try:
             await ws.prepare(request)
             async with asyncio.timeout(self._settings.start_timeout_s):
-                call, leg = await self._admit(ws, _Socket(ws, low_water))
+                call, leg = await self._admit(ws, socket)
         except Refused as refusal:
             return await self._refuse(ws, refusal)
         except PeerProtocolError as error:
@@ -113,10 +120,14 @@ class MediaDoor:
         inlet = Inlet(call, leg, low_water, silent)
         try:
             async with silent:
+                if socket.closing:
+                    silent.reschedule(inlet.touched_at)
+                socket.listening = silent
                 reason = await self._pump(ws, call, inlet)
         except TimeoutError:
-            reason = "watchdog"
+            reason = "closed" if socket.closing else "watchdog"
         finally:
+            socket.listening = None
             await self._over(call, leg, inlet, reason)
             low_water.lower()
             await ws.close()

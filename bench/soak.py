@@ -24,7 +24,7 @@ from measure import WARNING, Tool
 EVERY_S = 10.0
 WARM_UP = 0.1
 """So much of the time at the beginning is left out: lines fill, caches warm."""
-LAG = re.compile(r"^voicebot_\w*loop_lag\w*(?:\{[^}]*\})? ([-+.eE\d]+)$", re.MULTILINE)
+LAG = re.compile(r'^voicebot_loop_lag_window_seconds{quantile="0.99"} ([-+.eE\d]+)$', re.MULTILINE)
 DRAIN_S = 60.0
 MEAN_CALL_S = 60.0
 

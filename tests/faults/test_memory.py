@@ -166,7 +166,7 @@ async def held(call):
     return sum(trace.size for trace in snapshot.traces), snapshot
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_call_of_many_turns_holds_no_more_than_one_of_few(long_call):
     _, call, ear = long_call
     tracemalloc.start()

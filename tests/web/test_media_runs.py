@@ -149,6 +149,7 @@ async def test_many_frames_of_one_read_are_all_heard_in_order(house, carrier):
 async def test_audio_before_a_key_is_heard_before_it(house, carrier):
     h = await house([{"at_ms": 20, "partial": " word"}], twilio=BUSY)
     async with carrier(h) as twilio, twilio.talking() as stream:
+        await h.tap.sessions.until(lambda session: "transcribe" in session.path)
         await stream.media(10)
         await stream.send(event="dtmf", streamSid=stream.sid, dtmf={"track": "inbound_track", "digit": "#"})
         await stream.stop()

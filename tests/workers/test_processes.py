@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from voicebot.local.phone.options import Limits
 from voicebot.local.phone.scenario import Wait
 
 SAY = {"actions": [{"type": "say", "text": "Still here."}]}
@@ -15,7 +16,7 @@ async def phones_on_both(c, **changes):
     """A call on each worker, by name."""
     found = {}
     while len(found) < c.workers:
-        phone = c.house.dial(Wait(wait=600), **changes)
+        phone = c.house.dial(Wait(wait=600), limits=Limits(retry_wait_s=2.5), **changes)
         await phone.heard("StreamOpened")
         if c.owner(phone.sid) in found:
             await phone.hang_up()

@@ -193,7 +193,7 @@ async def test_twice_in_a_row(house, tmp_path):
     h = await house([script("one"), [], script("two")], serve=False)
     h.app.on("turn.completed", {"state": "kept"}, {"actions": [HANG_UP]})
     async with Restarts(h, tmp_path) as service:
-        phone = h.dial(pace=2.0, limits=PATIENT)
+        phone = h.dial(pace=1.0, limits=PATIENT)
         await h.app.until("turn.completed")
         await standing(tmp_path, "state like '%kept%'")
         for count in (1, 2):
@@ -213,7 +213,7 @@ async def test_a_caller_who_does_not_come_back_is_told_as_lost_once(house, tmp_p
     h = await house([script("some words"), []], serve=False)
     h.app.on("turn.completed", {"actions": [say("An answer.")], "state": {"a": 1}})
     async with Restarts(h, tmp_path, VOICEBOT_TWILIO__RESUME_TIMEOUT_S="1") as service:
-        phone = h.dial(pace=2.0, status_callback=None)
+        phone = h.dial(pace=1.0, status_callback=None)
         await h.app.until("speech.finished")
         await service.ready()
         await service.kill()

@@ -177,6 +177,13 @@ class Call:
             self._recording.close("error", _now())  # says nothing when it is closed already
         await self.route.leg.close()
 
+    def let_go(self) -> None:
+        """Nobody finds the call any more: what it is made of knows the call, and would have to wait for the collector."""
+        self.route.let_go()
+        self._speaker.let_go()
+        del self._dialogue, self._turns, self._speaker, self._scribe, self._lane, self._comeback, self._standing
+        del self._degradation, self._alarm, self._recording, self._group, self._tasks
+
     # --- life -------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -189,9 +196,10 @@ class Call:
             outer.create_task(self._scribe.run())
             try:
                 async with asyncio.TaskGroup() as self._group:
-                    self._tasks.append(self._group.create_task(self._speaker.run()))
+                    self._group.create_task(self._speaker.run())
                     self._open(self.route.leg)
                     await self._converse()
+                    self._speaker.stop()
                     for task in self._tasks:
                         task.cancel()
             except* Exception:  # noqa: BLE001 - the call's end: whatever broke it is one outcome of one call

@@ -212,6 +212,11 @@ class Leg:
         for listener in self._listeners.values():
             listener.recognition.finish()
 
+    def let_go(self) -> None:
+        """The call is gone: nobody listens any more."""
+        self.closed = True
+        self._listeners.clear()
+
     def reconfigure(self, options: NumberSettings) -> None:
         """Recognise with other options from here on."""
         for recognition in self.recognitions:

@@ -223,6 +223,7 @@ class Calls:
         if self._live.get(call.identity.carrier_id) is call:
             del self._live[call.identity.carrier_id]
         self._counted(-1, call)
+        call.let_go()
 
     def _counted(self, change: int, call: Call) -> None:
         self._count += change

@@ -191,6 +191,12 @@ class Route:
         self.closed, self.streamless_since, self.lost = True, None, None
         self._tell(twiml.hangup())
 
+    def let_go(self) -> None:
+        """The call is gone: whoever still asks is told so."""
+        self.close()
+        self.leg.let_go()
+        self._deliver, self._open_leg = _unheard, _unopened
+
     def give_up_at(self) -> float | None:
         """Return until when the next stream, or the end of a transfer, is waited for.
 
@@ -237,3 +243,11 @@ class Route:
         return Leg(
             number, secrets.token_urlsafe(TOKEN_BYTES), self._settings, self._accounts, self.options, self._deliver
         )
+
+
+async def _unheard(_event: CallInput) -> None:
+    """Nobody is there."""
+
+
+def _unopened(_leg: Leg) -> None:
+    """Nobody is there."""

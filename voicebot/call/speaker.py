@@ -56,6 +56,7 @@ class Speaker:
         self._sources: dict[int, _Source] = {}
         """What each utterance of the ledger came from."""
         self._kept: deque[Script] = deque()
+        self._stopped = False
         self._silent = asyncio.Event()
         self._silent.set()
 
@@ -80,17 +81,34 @@ class Speaker:
         return bool(self._kept)
 
     async def run(self) -> None:
-        """Perform replies one after another until cancelled."""
+        """Perform replies one after another until stopped."""
         async with asyncio.TaskGroup() as group:
-            while True:
-                while not self._queue:
-                    self._bell.clear()
-                    await self._bell.wait()
+            while await self._more():
                 self._script = self._queue.popleft()
                 self._performance = group.create_task(self._perform(self._script))
                 await asyncio.wait([self._performance])
                 self._performance = self._script = self._pending = None
                 await self._deliver(Performed())
+
+    async def _more(self) -> bool:
+        """Wait for the next reply; False once stopped."""
+        while not (self._queue or self._stopped):
+            self._bell.clear()
+            await self._bell.wait()
+        return not self._stopped
+
+    def stop(self) -> None:
+        """Let `run` end, by itself: the group of a task that is cancelled holds on to everything that the task knew."""
+        self._stopped = True
+        if self._performance:
+            self._performance.cancel()
+        self._bell.set()
+
+    def let_go(self) -> None:
+        """The call is gone: what was interrupted while it spoke knows us until the collector comes, but not the call."""
+        self._leg = None
+        self._deliver, self._adjust, self._leave = _nobody, _nothing, _nobody
+        self._sources.clear()
 
     def perform(self, script: Script) -> bool:
         """Queue a reply; False when the queue is full."""
@@ -327,3 +345,11 @@ class Speaker:
         if not self.playback.speaking:
             self._silent.set()
         return spoken
+
+
+async def _nobody(_event: object) -> None:
+    """Nobody is there."""
+
+
+def _nothing(_change: object) -> None:
+    """There is nothing to adjust."""

@@ -17,7 +17,7 @@ from voicebot.workers.supervisor import supervise
 
 SETTINGS = ("host", "port", "workers")
 
-COLLECT_AFTER = (50_000, 50, 50)
+COLLECT_AFTER = (50_000, 10, 2)
 """New objects until a round of the collector, and rounds of each generation until one of the next (gc.set_threshold)."""
 
 

@@ -143,6 +143,7 @@ class Recognition:
         finally:
             self._over = True
             self._line.close()
+            self._session = None  # each knows the other
 
     def _limit(self) -> None:
         if self._deadline is not None and not self._deadline.expired():

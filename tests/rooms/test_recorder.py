@@ -104,11 +104,16 @@ async def test_sound_may_be_left_out(tmp_path):
     assert [type(line) for line in load(tmp_path / "CA1.jsonl").lines] == [End]
 
 
+def has_lines(path):
+    """Whether there is something to read: a file begins empty."""
+    return path.exists() and path.read_bytes().count(b"\n") > 1 and bool(load(path).lines)
+
+
 async def test_a_call_that_still_runs_is_readable(tmp_path):
     async with recording_to(tmp_path) as recorder:
         recording = opened(recorder)
         recording.input("caller", Tick(), BEGAN)
-        while not (tmp_path / "CA1.jsonl").exists() or not load(tmp_path / "CA1.jsonl").lines:
+        while not has_lines(tmp_path / "CA1.jsonl"):
             await asyncio.to_thread(tmp_path.stat)
         assert load(tmp_path / "CA1.jsonl").lines == (Input(0, "caller", Tick()),)
 

@@ -197,7 +197,7 @@ class Call:
             try:
                 async with asyncio.TaskGroup() as self._group:
                     self._group.create_task(self._speaker.run())
-                    self._open(self.route.leg)
+                    self.route.begin()
                     await self._converse()
                     self._speaker.stop()
                     for task in self._tasks:

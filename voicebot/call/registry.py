@@ -167,7 +167,10 @@ class Calls:
             if past is not None and self._group is not None:
                 self._go_on(past, self._group)
         self._coming_back.pop(carrier_id, None)
-        return self.find(carrier_id)
+        call = self.find(carrier_id)
+        if call is not None:
+            await call.route.begun.wait()  # what it is asked next may open a leg
+        return call
 
     async def ended(self, carrier_id: str, reason: str) -> None:
         """The carrier says that a call is over which an earlier process has left."""

@@ -53,6 +53,8 @@ class Route:
         """The stream is gone and the call goes on, as soon as the carrier asks what follows and opens another one."""
         self.closed = False
         """The call is ending: no further leg."""
+        self.begun = asyncio.Event()
+        """The call has begun, or is over: from now on the carrier may be answered."""
         self.streamless_since: float | None = None
         """Since when a stream, or the end of a transfer, is waited for (loop time)."""
         self.dialing = False
@@ -67,6 +69,11 @@ class Route:
         self.leg = self._next_leg(1)
         self._opening = self.answer()
         """What opens the current leg."""
+
+    def begin(self) -> None:
+        """Open the first leg."""
+        self._open_leg(self.leg)
+        self.begun.set()
 
     def claim(self, started: StreamStarted, token: str, carrier_id: str) -> Leg | str:
         """Give the stream its leg, once, or say why not; the token is compared in constant time."""
@@ -189,6 +196,7 @@ class Route:
     def close(self) -> None:
         """Open no further leg."""
         self.closed, self.streamless_since, self.lost = True, None, None
+        self.begun.set()
         self._tell(twiml.hangup())
 
     def let_go(self) -> None:

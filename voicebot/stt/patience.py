@@ -55,7 +55,8 @@ class Patience:
             return Again(0, "rollover")
         if loss.retry is Retry.NEVER:
             return self._refused(loss, account)
-        if self.failures >= self._settings.connect_attempts:
+        # A session that worked was itself no failed attempt, but not one of any number of them.
+        if self.failures >= self._settings.connect_attempts + (lived_s is not None):
             return self._failed(account)
         why: ReconnectReason = "error" if loss.code else "lost"
         return Again(self._wait_s(loss, lived_s, chance), why)

@@ -102,7 +102,7 @@ async def test_attempts_are_counted_until_one_brings_recognition_on(soniox, sett
         await peer.say(word("hello", 0, 400), final_audio_proc_ms=800, total=1_000)
         await peer.error(503)
 
-    double = await soniox(shut, shut, settles, shut, only_speaks)
+    double = await soniox(shut, only_speaks, settles, shut)
     recognition = Recognition(settings(double, connect_attempts=3), SttOptions(), events.deliver)
     recognition.feed(b"\xff" * 8_000)
     async with running(recognition):

@@ -283,6 +283,7 @@ async def test_every_line_of_a_calls_tasks_names_the_call(house):
     before = logging.root.handlers[:], logging.root.level
     structlog.reset_defaults()
     set_up(LogSettings(format="json", level="debug"), out)
+    structlog.configure(cache_logger_on_first_use=False)  # later tests want these loggers for themselves
     try:
         h.app.on("turn.completed", {"actions": [HANG_UP]})
         phone = h.dial()

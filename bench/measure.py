@@ -193,11 +193,20 @@ async def _tool(core: int | None, script: str, *words: str) -> AsyncIterator[Too
 
 @asynccontextmanager
 async def _system(plan: Plan, place: systems.Place) -> AsyncIterator[Process]:
-    """Run what is measured, ready for calls; its log goes to a file, as it would in earnest."""
+    """Run what is measured."""
     command = systems.command(plan.system, place, plan.base)
-    with machine.pinned(plan.core(machine.SERVICE_CORE)), (place.folder / "log").open("wb") as log:
+    async with serving(command, place, plan.core(machine.SERVICE_CORE), *plan.wrap) as process:
+        yield process
+
+
+@asynccontextmanager
+async def serving(
+    command: systems.Command, place: systems.Place, core: int | None, *wrap: str
+) -> AsyncIterator[Process]:
+    """Run a system, ready for calls, below the command `wrap`; its log goes to a file, as it would in earnest."""
+    with machine.pinned(core), (place.folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *plan.wrap,
+            *wrap,
             *command.words,
             env=dict(command.environment),
             cwd=place.folder,

@@ -7,6 +7,7 @@ import shutil
 from collections import defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import structlog
@@ -16,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.news import DEADLINE_S, News
 from voicebot import live
 from voicebot.app import running
 from voicebot.config import Settings, merge
@@ -27,41 +29,16 @@ from voicebot.store.database import migrate, open_engine
 ORIGIN = "https://voice.example.com"
 KEY = "the-key"
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
-DEADLINE_S = 20
 PACE = 6.0
-SHOWN = 60
+# Tests in these folders live in real time: phones that talk, services that are killed and come back.
+IN_REAL_TIME = {"cli", "contract", "faults", "local", "service", "workers"}
 
 
-class News:
-    """A list that can be waited on."""
-
-    def __init__(self):
-        self.all = []
-        self._bells = set()
-
-    def __iter__(self):
-        return iter(self.all)
-
-    def add(self, item):
-        self.all.append(item)
-        for bell in self._bells:
-            bell.set()
-
-    async def until(self, wanted, count=1):
-        """Wait for the `count`th item that `wanted` accepts."""
-        bell = asyncio.Event()
-        self._bells.add(bell)
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                while not (found := [item for item in self.all if wanted(item)][count - 1 :]):
-                    bell.clear()
-                    await bell.wait()
-        except TimeoutError:
-            there = "".join(f"\n  {str(item)[:SHOWN]}" for item in self.all[-SHOWN:])
-            raise AssertionError(f"waited in vain; there was only{there}") from None
-        finally:
-            self._bells.remove(bell)
-        return found[0]
+def pytest_collection_modifyitems(items):
+    """With several processes and `--dist loadgroup`, what lives in real time runs in one of them, one after another."""
+    for item in items:
+        if IN_REAL_TIME & set(item.path.relative_to(Path(__file__).parent).parts):
+            item.add_marker(pytest.mark.xdist_group("real-time"))
 
 
 class Application:

@@ -10,7 +10,7 @@ from aiohttp import web
 from voicebot import __main__ as command
 from voicebot.wire.api import CallDetail, CallSummary
 
-DEADLINE_S = 30
+DEADLINE_S = 50
 TOKEN = "a-token-that-is-long-enough"
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

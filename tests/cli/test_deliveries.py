@@ -18,7 +18,7 @@ from voicebot.store import AttemptRow, CallRow, EndpointStop, EventRow, Store
 
 URL, SECOND = "https://app.example/", "https://copy.example/"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-DEADLINE_S = 30
+DEADLINE_S = 50
 EVENTS = [
     ("e1", "CA1", 1, "delivered"),
     ("e2", "CA1", 2, "dead"),

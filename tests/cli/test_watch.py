@@ -19,7 +19,7 @@ from voicebot.wire import sse
 from voicebot.wire.live_json import NAMES, encode
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-DEADLINE_S = 30
+DEADLINE_S = 50
 TOKEN = "a-token-that-is-long-enough"
 
 

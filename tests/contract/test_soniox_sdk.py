@@ -16,7 +16,7 @@ from soniox.types import CreateTtsConfig, RealtimeSTTConfig, RealtimeTTSConfig
 import voicebot.local
 from voicebot.local.soniox.server import LocalSonioxOptions, Script, load_engines, local_soniox
 
-DEADLINE_S = 30
+DEADLINE_S = 50
 SPEECH = Path(voicebot.local.__file__).parent / "speech"
 FRAME_BYTES = 160
 STT = {

@@ -16,7 +16,7 @@ from voicebot.local.phone.options import DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN
 TOKEN = "a-token-for-this-test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 MEDIA = "wss://voice.example.com/twilio/media"
-DEADLINE_S = 20
+DEADLINE_S = 50
 
 
 @pytest.fixture

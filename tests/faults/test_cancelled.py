@@ -15,7 +15,7 @@ SCRIPT = [
     {"at_ms": 400 * n, "say": f"turn {n}", "until_ms": 400 * n + 100, "end_ms": 400 * n + 200} for n in range(1, 9)
 ]
 SAY = {"type": "say", "text": "An answer of some length."}
-DEADLINE_S = 20
+DEADLINE_S = 50
 
 
 def the_call(sid):

@@ -9,7 +9,7 @@ from voicebot.config import LimitSettings
 from voicebot.metrics import Metrics
 from voicebot.pressure import LagWindow, Pressure
 
-DEADLINE_S = 20
+DEADLINE_S = 50
 QUICK = {"lag_window_s": 1.0, "max_lag_ms": 250}
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
 

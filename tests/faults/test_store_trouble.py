@@ -9,7 +9,7 @@ import pytest
 
 from voicebot.store import store as room
 
-DEADLINE_S = 20
+DEADLINE_S = 50
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from voicebot.recorder.call import AUDIO_MS
 from voicebot.recorder.files import write_all
 from voicebot.wire.recording import RecordingError, encode
 
-DEADLINE_S = 20
+DEADLINE_S = 50
 BEGAN = 5_000.0
 """Loop time of the head."""
 FRAME = b"\x55" * 160

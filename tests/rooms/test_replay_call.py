@@ -23,7 +23,7 @@ SCRIPT = [
 ]
 COMMIT_MS = 900
 AUDIO_MS = 4_700
-DEADLINE_S = 20
+DEADLINE_S = 50
 
 
 def noise(ms, loud):

@@ -15,7 +15,7 @@ from voicebot.errors import LocalProtocolError, PeerUnavailable
 from voicebot.store import AttemptRow, CallEnd, CallRow, EventRow, Store, TurnRow, UtteranceRow
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
-DEADLINE_S = 20
+DEADLINE_S = 50
 
 
 def settings(folder: Path, query: str = "", **more: object) -> StoreSettings:

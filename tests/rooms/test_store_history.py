@@ -29,7 +29,7 @@ from voicebot.store.search_index import TURNS, _gin
 from voicebot.store.search_query import Term, fts5, parse, tsquery
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
-DEADLINE_S = 30
+DEADLINE_S = 50
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from voicebot.store import AttemptRow, Backlog, CallRow, DeliveryFilter, Endpoin
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
 URL, SECOND = "https://app.example/", "https://copy.example/"
-DEADLINE_S = 30
+DEADLINE_S = 50
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from voicebot.store.retention import Retention
 from voicebot.store.schema import metadata
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
-DEADLINE_S = 30
+DEADLINE_S = 50
 RARE = "zzyzxqq"
 
 

@@ -17,7 +17,7 @@ from voicebot.local.phone.options import DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN
 
 ORIGIN = "https://voice.example.com"
 MEDIA = "wss://voice.example.com/twilio/media"
-DEADLINE_S = 20
+DEADLINE_S = 50
 FRAME = b"\x7f" * 160
 
 

@@ -15,7 +15,7 @@ from voicebot.local.phone.options import DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN
 from voicebot.workers import handover
 
 ORIGIN = "https://voice.example.com"
-DEADLINE_S = 30
+DEADLINE_S = 50
 
 
 def form(sid):

@@ -18,7 +18,7 @@ from voicebot.local.phone.options import DEFAULT_AUTH_TOKEN
 
 ORIGIN = "https://voice.example.com"
 MEDIA = "wss://voice.example.com/media"
-DEADLINE_S = 20
+DEADLINE_S = 50
 
 
 def tone(length_ms: int, *, hertz: int = 440, peak: int = 8000) -> bytes:

@@ -14,7 +14,7 @@ from voicebot.local.phone.caller import PhoneCall
 from voicebot.local.phone.options import DEFAULT_ACCOUNT_SID, DEFAULT_AUTH_TOKEN
 from voicebot.local.phone.rest import Desk
 
-DEADLINE_S = 20
+DEADLINE_S = 50
 
 
 class LocalHttpClient(TwilioHttpClient):

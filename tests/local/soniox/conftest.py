@@ -17,7 +17,7 @@ import voicebot.local
 from voicebot.local.engines.load import load_hearing
 from voicebot.local.soniox.server import LocalSonioxOptions, local_soniox
 
-DEADLINE_S = 20
+DEADLINE_S = 50
 BEARER = {"Authorization": "Bearer a-key"}
 SPEECH = Path(voicebot.local.__file__).parent / "speech"
 

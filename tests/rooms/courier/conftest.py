@@ -21,7 +21,7 @@ from voicebot.wire.webhook import new_secret
 from voicebot.wire.webhook_data import CallInfo, NoInputData, SpeechData
 from voicebot.wire.webhook_events import Event, NoInputEvent, SpeechFinishedEvent
 
-DEADLINE_S = 30
+DEADLINE_S = 50
 SECRET = new_secret(bytes(range(32)))
 NOW = datetime.now(UTC)
 

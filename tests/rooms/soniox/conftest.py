@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from voicebot.config import SonioxSettings
 from voicebot.wire.soniox_tts import VoiceOptions
 
-DEADLINE_S = 10
+DEADLINE_S = 50
 
 
 class Peer:

@@ -21,7 +21,7 @@ from voicebot.soniox_line import connect
 
 LOG = logging.getLogger("line")
 LOG.setLevel(logging.INFO)
-DEADLINE_S = 10
+DEADLINE_S = 50
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from voicebot import live
 from voicebot.local.phone.options import DialOutcome
 
-DEADLINE_S = 20
+DEADLINE_S = 50
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
 TALKING = [{"at_ms": 300, "partial": " unfinished words"}]
 PATIENT = {"turns": {"commit_after_ms": 30_000, "finalize_after_ms": 10_000, "no_input_ms": 0}}

@@ -11,7 +11,7 @@ from voicebot.local.phone.rest import Desk
 
 ORIGIN = "https://voice.example.com"
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
-DEADLINE_S = 20
+DEADLINE_S = 50
 WANTED = {"to": "+15550123", "from": "+15550199", "parameters": {"campaign": "spring", "lead": "7"}}
 
 

@@ -13,7 +13,7 @@ from voicebot.web.api import recordings
 from voicebot.wire.recording import encode
 from voicebot.wire.wav import HEADER_BYTES
 
-DEADLINE_S = 20
+DEADLINE_S = 50
 LOUD = b"\x10\x90" * 4_000
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
 

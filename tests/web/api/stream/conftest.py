@@ -15,7 +15,7 @@ from voicebot.config import LiveSettings
 from voicebot.web.api.stream import StreamDoors
 from voicebot.wire.live_json import encode
 
-DEADLINE_S = 15
+DEADLINE_S = 50
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from voicebot import live
 
 TOKEN = "a-token-that-is-long-enough"
 API = {"tokens": [{"name": "me", "token": TOKEN, "scopes": ["watch"]}]}
-DEADLINE_S = 30
+DEADLINE_S = 50
 
 
 @pytest.fixture

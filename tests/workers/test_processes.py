@@ -41,7 +41,7 @@ async def test_one_worker_is_killed(crew):
     async with c.port() as session:
         async with session.get(f"/calls/{lost.sid}") as answer:
             told = await answer.json()
-            assert "call" in told, told
+            assert told.get("call", {}).get("id") == lost.sid, told
         async with session.get("/metrics") as answer:
             assert 'voicebot_worker_up{worker="0"} 1.0' in await answer.text()
     resumed = await h.app.until("call.resumed", call=lost.sid)

@@ -1,6 +1,7 @@
 """The store's outbox: what is due, how far each delivery is, and what is forgotten when nobody needs it any more."""
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -263,3 +264,22 @@ async def test_counting_the_backlog_reads_no_table_from_end_to_end(store):
         plan = " ".join(str(row["detail"]) for row in await store.read(text(query)))
         assert "ix_events_state" in plan
         assert "SCAN events" not in plan
+
+
+async def test_asking_every_second_leaves_nothing_to_the_collector(store):
+    async def ask():
+        for copies in (False, True):
+            await store.outbox.due(NOW, except_calls=["CA2"], copies=copies)
+            await store.outbox.next_due(copies=copies)
+        await store.outbox.backlog()
+
+    await ask()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await ask()
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 20, "a statement that is made anew is hundreds of objects"

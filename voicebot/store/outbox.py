@@ -10,9 +10,11 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Integer,
     Select,
     String,
     Table,
+    bindparam,
     exists,
     func,
     literal,
@@ -62,6 +64,10 @@ class Outbox:
 
     def __init__(self, reader: Reader, share: Share) -> None:
         self._reader, self._share = reader, share
+        # Made once: these are asked for every second, and a statement is a heap of cycles that only the collector frees.
+        self._due = {copies: self._due_of(copies=copies) for copies in (False, True)}
+        self._next_due = {copies: self._next_due_of(copies=copies) for copies in (False, True)}
+        self._backlog = self._backlog_of()
 
     async def deliveries(
         self, wanted: DeliveryFilter, limit: int = LIMIT, after: str | None = None
@@ -92,48 +98,58 @@ class Outbox:
         was stopped. With `copies`, what is to be sent to the second endpoint, of each call and endpoint the first. Where
         several workers share the database, each gets the events of its own calls.
         """
-        query = _due_copies() if copies else _due_events()
-        state = _state(copies=copies)
-        waited = func.coalesce(state.c.next_attempt_at, events.c.created_at)
-        rows = await self._reader.rows(
-            query.where(
-                or_(state.c.next_attempt_at.is_(None), state.c.next_attempt_at <= now),
-                events.c.call_id.not_in(except_calls),
-                theirs(self._share, events.c.call_id),
-            )
-            .order_by(waited, events.c.sequence)
-            .limit(limit)
-        )
+        rows = await self._reader.rows(self._due[copies], now=now, most=limit, except_calls=list(except_calls))
         return tuple(DueEvent(**row, is_copy=copies) for row in rows)
 
     async def next_due(self, *, copies: bool = False) -> datetime | None:
         """Return the earliest instant at which a pending event is to be tried again; None when none waits."""
-        state = _state(copies=copies)
-        query = select(func.min(state.c.next_attempt_at)).where(state.c.state == "pending", self._ours(state))
+        query = self._next_due[copies]
         return await self._reader.together(lambda connection: connection.execute(query).scalar_one())
+
+    async def backlog(self) -> Backlog:
+        """Return how much waits and how much is dead, by the index over states; from MOST_COUNTED on it is not counted."""
+        return Backlog(**(await self._reader.rows(self._backlog))[0])
+
+    async def stopped(self) -> Sequence[StoppedEndpoint]:
+        """Return the endpoints that want no events any more, by URL."""
+        rows = await self._reader.rows(select(endpoints).order_by(endpoints.c.url))
+        return tuple(StoppedEndpoint(**row) for row in rows)
+
+    # --- statements ---------------------------------------------------------------------------------
+
+    def _due_of(self, *, copies: bool) -> Select[Any]:
+        state = _state(copies=copies)
+        waited = func.coalesce(state.c.next_attempt_at, events.c.created_at)
+        return (
+            (_due_copies() if copies else _due_events())
+            .where(
+                or_(state.c.next_attempt_at.is_(None), state.c.next_attempt_at <= bindparam("now", type_=Instant)),
+                events.c.call_id.not_in(bindparam("except_calls", expanding=True)),
+                theirs(self._share, events.c.call_id),
+            )
+            .order_by(waited, events.c.sequence)
+            .limit(bindparam("most", type_=Integer))
+        )
+
+    def _next_due_of(self, *, copies: bool) -> Select[Any]:
+        state = _state(copies=copies)
+        return select(func.min(state.c.next_attempt_at)).where(state.c.state == "pending", self._ours(state))
 
     def _ours(self, state: Table) -> ColumnElement[bool]:
         if state is events or self._share.of == 1:
             return theirs(self._share, events.c.call_id)
         return exists().where(events.c.id == state.c.event_id, theirs(self._share, events.c.call_id))
 
-    async def backlog(self) -> Backlog:
-        """Return how much waits and how much is dead, by the index over states; from MOST_COUNTED on it is not counted."""
+    def _backlog_of(self) -> Select[Any]:
         ours = theirs(self._share, events.c.call_id)
         waiting = select(events.c.created_at).where(events.c.state == "pending", ours).limit(MOST_COUNTED).subquery()
         dead = select(events.c.id).where(events.c.state == "dead", ours).limit(MOST_COUNTED).subquery()
-        query = select(
+        return select(
             select(func.count()).select_from(waiting).scalar_subquery().label("pending"),
             select(func.min(waiting.c.created_at)).scalar_subquery().label("oldest"),
             select(func.count()).select_from(dead).scalar_subquery().label("dead"),
             select(func.count()).select_from(endpoints).scalar_subquery().label("stopped"),
         )
-        return Backlog(**(await self._reader.rows(query))[0])
-
-    async def stopped(self) -> Sequence[StoppedEndpoint]:
-        """Return the endpoints that want no events any more, by URL."""
-        rows = await self._reader.rows(select(endpoints).order_by(endpoints.c.url))
-        return tuple(StoppedEndpoint(**row) for row in rows)
 
 
 def _conditions(wanted: DeliveryFilter) -> Iterator[ColumnElement[bool]]:

@@ -25,9 +25,9 @@ class Reader:
         """Return `sqlite` or `postgresql`."""
         return self._engine.dialect.name
 
-    async def rows(self, query: Executable) -> Sequence[RowMapping]:
+    async def rows(self, query: Executable, **parameters: object) -> Sequence[RowMapping]:
         """Return all rows of one query."""
-        return await self.together(lambda connection: connection.execute(query).mappings().all())
+        return await self.together(lambda connection: connection.execute(query, parameters).mappings().all())
 
     async def together[T](self, work: Callable[[Connection], T]) -> T:
         """Return what `work` reads over one connection."""

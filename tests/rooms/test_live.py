@@ -57,16 +57,26 @@ async def test_a_watcher_sees_everything_from_when_it_came_to_when_it_left():
     room.publish(events[5])
     assert [event async for event in watcher] == [events[4]]
     assert not watcher.dropped
-    assert not room.watched
+    assert not room.watchers
 
 
-async def test_nobody_watching_is_known():
+async def test_who_is_watched_is_known():
     room = live.Live(100)
-    assert not room.watched
-    with room.watch(), room.watch():
-        assert room.watched
-        assert room.watchers == 2
-    assert not room.watched
+    room.publish(opened("CA1"))
+    room.publish(opened("CA2"))
+
+    def watched():
+        return [call for call in ("CA1", "CA2") if room.watched(call)]
+
+    assert not watched()
+    with room.watch("CA1"), room.watch("CA1"):
+        assert watched() == ["CA1"]
+        with room.watch():
+            assert room.watchers == 3
+            assert watched() == ["CA1", "CA2"]
+        assert watched() == ["CA1"]
+    assert not watched()
+    assert not room.watchers
 
 
 async def test_one_call():

@@ -149,7 +149,7 @@ class Scribe:
 
     def partial(self, track: Track, state: TurnState) -> None:
         """The words of the open utterance changed."""
-        if self._live.watched:
+        if self._live.watched(self._id):
             settled, tentative = ("".join(t.text for t in tokens) for tokens in (state.settled, state.tentative))
             self._live.publish(Partial(self._id, track, *self._eyes.live.partial(settled, tentative)))
 

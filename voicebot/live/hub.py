@@ -110,10 +110,9 @@ class Live:
         self.visible = 0
         """Number of the newest event that watchers are shown."""
 
-    @property
-    def watched(self) -> bool:
-        """Somebody watches: only then is a partial event worth making."""
-        return bool(self._watchers)
+    def watched(self, call: str) -> bool:
+        """Somebody watches this call, or all of them: only then is a partial event worth making, and keeping."""
+        return bool(self._of_all) or call in self._of_call
 
     @property
     def watchers(self) -> int:

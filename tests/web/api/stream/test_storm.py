@@ -102,7 +102,7 @@ async def test_one_who_takes_nothing_is_cut_off(site):
     async with s.idle_reader() as rest:
         s.say(count=3_000, size=10_000)
         await s.ended.acquire()
-        assert not s.live.watched
+        assert not s.live.watchers
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await (await rest()).content.readexactly(3_000 * 10_000)
 
@@ -117,5 +117,5 @@ async def test_the_stop_of_the_server_does_not_wait_for_readers(site):
         s.say(count=3)
         await s.runner.cleanup()
     assert {tuple(numbers(reader.result()[1:])) for reader in readers} == {(1, 2, 3)}
-    assert not s.live.watched
+    assert not s.live.watchers
     await s.doors.close()

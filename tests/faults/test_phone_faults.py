@@ -57,7 +57,6 @@ async def test_each_suffers_alone(house):
         for name, value in (REFUSED | SURVIVED).items()
     }
     for name in SURVIVED:
-        print(name)
         turn = await h.app.until("turn.completed", call=bad[name].sid)
         assert turn["data"]["turn"]["text"] == "hello there", name
     for phone in bad.values():

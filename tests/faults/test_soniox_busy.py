@@ -67,6 +67,8 @@ async def test_too_long_and_the_call_goes_on_deaf_until_it_passes(house, logs, c
     [failed] = [entry for entry in logs if entry["event"] == "stt.failed"]
     assert failed["log_level"] == "error" and failed["advice"]
     assert h.app.events[-1]["data"]["reason"] == "bot_hangup"
+    [line] = [entry for entry in logs if entry["event"] == "call.ended"]
+    assert (line["reconnects"], line["degraded_ms"]) == (2, recovered["data"]["ms"])
 
 
 async def test_the_policy_of_the_number_and_then_the_application(house):

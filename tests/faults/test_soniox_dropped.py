@@ -63,7 +63,7 @@ async def test_words_already_settled_are_not_repeated(house):
     assert starts(h.app.of("turn.completed")[1]) == [2_000, 2_250]
 
 
-async def test_again_and_again(house):
+async def test_again_and_again(house, logs):
     h = await house(
         [HELLO, HELLO, HELLO, HELLO], faults=[*(Faults(drop_at_ms=at_ms) for at_ms in (500, 900, 1_300)), None]
     )
@@ -71,6 +71,8 @@ async def test_again_and_again(house):
     await h.call()
     assert told(h) == ["hello there my friend"]
     assert len(h.tap.stt) == 4
+    [line] = [entry for entry in logs if entry["event"] == "call.ended"]
+    assert (line["reconnects"], line["degraded_ms"], line["lost_streams"]) == (3, 0, 0)
 
 
 async def test_while_a_request_to_settle_is_under_way(house):

@@ -38,6 +38,10 @@ async def test_the_call_goes_on_with_keys(house, logs, code):
     assert h.metric("stt_failed_total") == 1
     [failed] = [entry for entry in logs if entry["event"] == "stt.failed"]
     assert failed["log_level"] == "error" and failed["advice"]
+    [line] = [entry for entry in logs if entry["event"] == "call.ended"]
+    assert line["reconnects"] == 0
+    assert line["degraded_ms"] > 0, "to the end of the call"
+    assert h.metric("calls_degraded") == 0
 
 
 async def test_the_carrier_says_what_our_voice_cannot(house, logs):

@@ -119,7 +119,7 @@ async def test_an_answer_to_what_was_asked_before_is_not_spoken_and_its_state_is
 
 
 @pytest.mark.parametrize("streams", [1, 3])
-async def test_again_and_again(house, streams):
+async def test_again_and_again(house, streams, logs):
     h = await house()
     phone = h.dial(faults=PhoneFaults(die_after_frames=30, die_streams=streams))
     await h.app.until("call.resumed", count=streams)
@@ -128,6 +128,8 @@ async def test_again_and_again(house, streams):
     assert len(report.streams) == streams + 1
     ended = h.app.of("call.ended")[0]["data"]
     assert (ended["reason"], ended["totals"]["lost_streams"]) == ("caller_hangup", streams)
+    [line] = [entry for entry in logs if entry["event"] == "call.ended"]
+    assert (line["streams"], line["lost_streams"]) == (streams + 1, streams)
     in_order(h)
 
 

@@ -20,8 +20,6 @@ DASHBOARD = json.loads((MONITORING / "grafana.json").read_text(encoding="utf-8")
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 PAGE = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
 PROMETHEUS_OWN = {"up"}
-ELSEWHERE = re.compile(r"voicebot_(soniox_|calls_degraded|calls_resumed)")
-"""Numbers that other rooms bring."""
 DERIVED = re.compile(r"_created$")
 EXPRESSIONS = {f"alert {rule['alert']}": rule["expr"] for rule in RULES} | {
     f"panel {panel['id']} {target['refId']}": target["expr"] for panel in PANELS for target in panel["targets"]
@@ -68,7 +66,7 @@ def run(*command, **more):
 def test_every_number_asked_for_exists(where):
     names = asked_for(EXPRESSIONS[where])
     assert names
-    assert {name for name in names - exposed() - PROMETHEUS_OWN if not ELSEWHERE.match(name)} == set()
+    assert names - exposed() - PROMETHEUS_OWN == set()
 
 
 def test_every_number_is_looked_at():
@@ -90,8 +88,7 @@ def test_every_number_is_documented():
         if metric.name.startswith("voicebot_")
     }
     assert names - told == set()
-    foreign = {name for name in told - names if name.startswith("voicebot_")}
-    assert {name for name in foreign if not ELSEWHERE.match(name)} == set()
+    assert {name for name in told - names if name.startswith("voicebot_")} == set()
 
 
 def test_every_alert_says_what_to_do():

@@ -58,6 +58,7 @@ from voicebot.core.events import (
 )
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Streamed, Undelivered
 from voicebot.errors import LocalProtocolError
+from voicebot.stt import Recognition
 from voicebot.wire import twiml
 
 
@@ -171,7 +172,7 @@ class Call:
     async def abandon(self) -> None:
         """Leave nothing behind: no stream, no message that waits to be read, no way back in."""
         self._mailbox.shutdown(immediate=True)
-        self._degradation.close()
+        self._degradation.close(_now())
         self.route.close()
         if self._recording:
             self._recording.close("error", _now())  # says nothing when it is closed already
@@ -237,6 +238,7 @@ class Call:
 
     async def _close(self) -> None:
         reason = self._ending or "error"
+        self._degradation.close(_now())
         self._dialogue.tell_latency()
         event = self._reporter.call_ended(reason)
         await self._dialogue.post(event)
@@ -385,7 +387,7 @@ class Call:
         if not leg.closed:  # another process's, of a call that is with somebody else
             # A carrier's request may open it: what its tasks log is the call's all the same.
             self._tasks.extend(
-                self._group.create_task(recognition.run(), context=self._context.copy())
+                self._group.create_task(self._recognise(recognition), context=self._context.copy())
                 for recognition in leg.recognitions
             )
             self._listening |= {(leg.number, track) for track in leg.tracks}
@@ -394,6 +396,12 @@ class Call:
             self.route.streamless_since = _now()
         if self._mode == "bot":
             self._rooms.voices.warm()
+
+    async def _recognise(self, recognition: Recognition) -> None:
+        try:
+            await recognition.run()
+        finally:
+            self._scribe.recognised(recognition.reconnects)
 
 
 def _now() -> float:

@@ -25,14 +25,18 @@ class Degradation:
 
     async def over(self, now: float) -> None:
         """Something was recognised."""
-        if self._since is None:
-            return
-        ms, self._since = round((now - self._since) * 1_000), None
-        self._dialogue.scribe.recovered(ms)
-        await self._dialogue.post(self._dialogue.reporter.recovered(ms))
+        if (ms := self._end(now)) is not None:
+            self._dialogue.scribe.recovered(ms)
+            await self._dialogue.post(self._dialogue.reporter.recovered(ms))
 
-    def close(self) -> None:
-        """The call is gone."""
-        if self._since is not None:
-            self._since = None
-            self._dialogue.scribe.no_longer_degraded()
+    def close(self, now: float) -> None:
+        """The call is over."""
+        self._end(now)
+
+    def _end(self, now: float) -> int | None:
+        """Return for how many milliseconds the call could not hear, None for one that hears."""
+        if self._since is None:
+            return None
+        ms, self._since = round((now - self._since) * 1_000), None
+        self._dialogue.scribe.no_longer_degraded(ms)
+        return ms

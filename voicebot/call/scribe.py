@@ -67,7 +67,7 @@ class Scribe:
         self.trace, self._accounts = trace, Accounts(trace, self._log)
         ours = identity.to if identity.direction == "inbound" else identity.from_
         self._line = ours if ours in rooms.settings.numbers else "default"
-        self._streams = self._dropped_ms = self._disordered = 0
+        self._streams = self._dropped_ms = self._disordered = self._reconnects = self._degraded_ms = 0
         self._replied = 0
         """The newest event whose reply was counted."""
         self._end: CallEnd | None = None
@@ -289,12 +289,16 @@ class Scribe:
 
     def recovered(self, ms: int) -> None:
         """Recognition is back after `ms`."""
-        self.no_longer_degraded()
         self.trouble(f"speech recognition is back after {ms / 1_000:.1f} s")
 
-    def no_longer_degraded(self) -> None:
-        """The call hears again, or is gone."""
+    def no_longer_degraded(self, ms: int) -> None:
+        """The call hears again, or is over; it could not for `ms`."""
+        self._degraded_ms += ms
         self._metrics.calls_degraded.dec()
+
+    def recognised(self, reconnects: int) -> None:
+        """A recogniser has ended that had to seek so many further sessions."""
+        self._reconnects += reconnects
 
     def not_spoken(self, why: str) -> None:
         """Something was not said."""
@@ -347,6 +351,8 @@ class Scribe:
             "failed_attempts": self._accounts.failed_attempts,
             "dropped_ms": self._dropped_ms,
             "disordered": self._disordered,
+            "reconnects": self._reconnects,
+            "degraded_ms": self._degraded_ms,
             "answered": len(counts.answered_ms),
             "answered_max_ms": max(counts.answered_ms, default=None),
         }

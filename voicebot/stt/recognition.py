@@ -69,6 +69,8 @@ class Recognition:
         self._over = False
         self._within: Callable[[], AbstractContextManager[OnEnd]] = _unwatched
         self.connected_ms = 0
+        self.reconnects = 0
+        """Further sessions that were sought after a loss."""
         self.complete = True
 
     # --- what the call does
@@ -250,6 +252,7 @@ class Recognition:
         told("stt.lost", code=loss.code, kind=loss.kind, reason=reason, wait_s=round(wait_s, 3), why=why)
         await self._pause(wait_s)
         if not self._line.upstream.drained:
+            self.reconnects += 1
             self._accounts.observe(Reconnecting(why))
         return True
 

@@ -8,9 +8,11 @@ from voicebot.local.soniox.refusals import Refusal, Refused, invalid
 
 
 def parse_object(text: str, refusal: Refusal) -> dict[str, Any]:
-    """The JSON object in `text`; raises Refused with `refusal` for anything else."""
+    """The JSON object in `text`, without half characters; raises Refused with `refusal` for anything else."""
     try:
         value = json.loads(text)
+        if "\\ud" in text.lower():  # JSON can spell halves, which no socket and no log takes
+            value = json.loads(_whole(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError) as broken:
         raise Refused(refusal) from broken
     if not isinstance(value, dict):
@@ -66,3 +68,7 @@ class Fields:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise Refused(invalid(f"{name} must be {said}."))
         return value
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -3,18 +3,17 @@
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from socket import create_server
 from time import monotonic
 
 from aiohttp import web
+from lives import free_port, lives
 
 from voicebot.local.phone.caller import CallOptions, PhoneCall
 from voicebot.local.phone.events import PhoneEvent, StreamOpened
@@ -24,18 +23,7 @@ from voicebot.wire.webhook import new_secret
 
 ORIGIN = "https://voice.example.com"
 KEY = "bench"
-LONGEST_S = 120.0
-# The next process has loaded its modules before the one before it dies, so that this measures the service, not the disk.
-NEXT = """
-import sys
-from voicebot.__main__ import main
-from voicebot import app
-from voicebot.cli import serve
-import alembic.command, uvloop
-print("ready", flush=True)
-if sys.stdin.readline():
-    sys.exit(main())
-"""
+LONGEST_S = 60.0
 
 
 class Application:
@@ -74,46 +62,10 @@ async def serving(application: Application) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-class Service:
-    """A process that has loaded everything and waits for the word."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        if not (process.stdin and process.stdout and process.stderr):
-            raise ValueError("needs three pipes")
-        self._process, self._words = process, process.stdin
-        self._answers, self._log = process.stdout, process.stderr
-
-    @classmethod
-    async def load(cls, port: int, environment: dict[str, str]) -> "Service":
-        """Return one that is ready to begin."""
-        pipe = asyncio.subprocess.PIPE
-        words = (sys.executable, "-c", NEXT, "serve", "--host", "127.0.0.1", "--port", str(port))
-        made = cls(await asyncio.create_subprocess_exec(*words, env=environment, stdin=pipe, stdout=pipe, stderr=pipe))
-        async with asyncio.timeout(LONGEST_S):
-            await made._answers.readline()
-        return made
-
-    async def begin(self, group: asyncio.TaskGroup) -> float:
-        """Return when it listens."""
-        self._words.write(b"go\n")
-        async with asyncio.timeout(LONGEST_S):
-            async for line in self._log:
-                if json.loads(line)["event"] == "service.listening":
-                    group.create_task(self._log.read())
-                    return monotonic()
-        raise RuntimeError("it has ended before it listened")
-
-    async def kill(self) -> None:
-        """End it without a word."""
-        self._process.kill()
-        await self._process.wait()
-
-
 def environment_of(folder: Path, hook: str, soniox: str) -> dict[str, str]:
     """Return the settings of the service."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("VOICEBOT_")} | {
+    return {
         "VOICEBOT_PUBLIC_URL": ORIGIN,
-        "VOICEBOT_LOG__FORMAT": "json",
         "TWILIO_AUTH_TOKEN": DEFAULT_AUTH_TOKEN,
         "SONIOX_API_KEY": KEY,
         "VOICEBOT_SONIOX__STT_URL": f"{soniox}/transcribe-websocket",
@@ -137,47 +89,44 @@ async def measure(calls: int) -> dict[str, object]:
         async with (
             serving(application) as hook,
             local_soniox(LocalSonioxOptions(key=KEY)) as soniox,
+            AsyncExitStack() as stack,
             asyncio.TaskGroup() as group,
         ):
-            environment = environment_of(Path(folder), hook, f"ws://{soniox.host}:{soniox.port}")
-            port = _free_port()
-            first, second = [await Service.load(port, environment) for _ in range(2)]
-            await first.begin(group)
+            port = free_port()
+            variables = environment_of(Path(folder), hook, f"ws://{soniox.host}:{soniox.port}")
+            service = await stack.enter_async_context(lives(variables, port, Path(folder)))
+            await service.begin()
             routes = {ORIGIN: f"http://127.0.0.1:{port}"}
             options = CallOptions(voice_url=f"{ORIGIN}/twilio/voice", connect_to=routes)
             phones = [PhoneCall(options, observe=observe) for _ in range(calls)]
             running = [group.create_task(phone.run()) for phone in phones]
             await application.until("call.started", calls)
             died = monotonic()
-            await first.kill()
-            ready = await second.begin(group)
-            await application.until("call.resumed", calls)
+            await service.kill()
+            await service.begin()
+            ready = monotonic()
+            with suppress(TimeoutError):  # who is not back by then has given up
+                await application.until("call.resumed", calls)
             again = [at - ready for at in opened if at > died]
             for phone in phones:
                 phone.hang_up("caller", "the bench is over")
             reports = [await one for one in running]
-            await second.kill()
     ms = sorted(max(0, round(seconds * 1_000)) for seconds in again)
     return {
         "calls": calls,
         "resumed": sum(len(report.gaps_ms) == 1 for report in reports),
-        "p50_ms": round(statistics.median(ms)),
-        "max_ms": ms[-1],
+        "p50_ms": round(statistics.median(ms)) if ms else None,
+        "max_ms": max(ms, default=None),
         "down_ms": round((ready - died) * 1_000),
     }
-
-
-def _free_port() -> int:
-
-    with create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def main() -> int:
     """Print the figures as JSON: milliseconds from a service that listens to the streams; 0 when every call went on."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=20)
-    figures = asyncio.run(measure(parser.parse_args().calls))
+    arguments = parser.parse_args()
+    figures = asyncio.run(measure(arguments.calls))
     print(json.dumps(figures))
     return 0 if figures["resumed"] == figures["calls"] else 1
 

@@ -126,7 +126,6 @@ async def test_calls_in_every_state_go_on(house, tmp_path):
         },
     )
     async with Restarts(h, tmp_path, VOICEBOT_DEFAULT__TURNS__NO_INPUT_MS="0") as service:
-        await service.ready()
         phones = {}
         for one in scripts:
             phones[one] = h.dial(pace=1.0, limits=PATIENT)
@@ -215,7 +214,6 @@ async def test_a_caller_who_does_not_come_back_is_told_as_lost_once(house, tmp_p
     async with Restarts(h, tmp_path, VOICEBOT_TWILIO__RESUME_TIMEOUT_S="1") as service:
         phone = h.dial(pace=1.0, status_callback=None)
         await h.app.until("speech.finished")
-        await service.ready()
         await service.kill()
         await phone.hang_up()
         await service.start()

@@ -19,7 +19,7 @@ from voicebot.store import CallFilter, CallRow, History, TurnRow, UtteranceRow
 from voicebot.store.database import migrate, open_engine
 from voicebot.store.reader import Reader
 from voicebot.store.search_index import drop_index
-from voicebot.store.writes import Row, execute
+from voicebot.store.writes import Row, Statements
 
 TURNS = 100_000
 TURNS_PER_CALL = 10
@@ -87,12 +87,12 @@ def rows(speech: Speech, turns: int) -> Iterator[Row]:
 
 def write(engine: Engine, groups: Sequence[Sequence[Row]]) -> list[float]:
     """Write the groups, one commit each; return how many milliseconds each took."""
-    took = []
+    took, statements = [], Statements(engine.dialect)
     with engine.connect() as connection:
         for group in groups:
             began = time.perf_counter()
             with connection.begin():
-                execute(connection, group)
+                statements.execute(connection, group)
             took.append((time.perf_counter() - began) * 1_000)
     return took
 

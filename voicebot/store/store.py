@@ -37,7 +37,7 @@ from voicebot.store.rows import (
     UtteranceRow,
 )
 from voicebot.store.search_index import tidy
-from voicebot.store.writes import Row, execute
+from voicebot.store.writes import Row, Statements
 
 HANGS_S = 3.0
 """A commit that takes longer is trouble; SQLite itself waits two seconds for somebody else's lock."""
@@ -79,6 +79,7 @@ class Store:
         # Before the process was started there may have been some; one worker looks.
         self._deletions = share.index == 0
         self._connection: Connection | None = None
+        self._statements = Statements(engine.dialect)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._reader = Reader(engine)
         self.history = History(self._reader)
@@ -328,7 +329,7 @@ class Store:
     def _transaction(self, rows: Sequence[Row]) -> VoicebotError | None:
         try:
             with self._connected().begin():
-                execute(self._connected(), rows)
+                self._statements.execute(self._connected(), rows)
         except SQLAlchemyError as error:
             return translated(error)
         return None

@@ -1,14 +1,15 @@
 """Turns rows into the statements of one transaction, one executemany for each kind."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import IntEnum, auto
 from typing import Any
 
 from sqlalchemy import (
+    ClauseElement,
     ColumnElement,
     Connection,
-    Executable,
+    Dialect,
     LargeBinary,
     Table,
     bindparam,
@@ -19,11 +20,13 @@ from sqlalchemy import (
     insert,
     literal,
     null,
+    or_,
     select,
     update,
 )
 
 from voicebot.store import schema
+from voicebot.store.prepared import Parameters, Prepared
 from voicebot.store.rows import (
     AsideRow,
     AttemptRow,
@@ -53,7 +56,6 @@ type Row = (
     | EndpointStop
     | EndpointResume
 )
-type Parameters = Mapping[str, Any]
 
 
 class _Kind(IntEnum):
@@ -88,6 +90,10 @@ _NOT_SENT_AGAIN = ("delivered", "withdrawn", "dropped")
 """Events in these states need their bytes no more."""
 
 
+def _is_over(state: ColumnElement[str]) -> ColumnElement[bool]:
+    return or_(*(state == over for over in _NOT_SENT_AGAIN))
+
+
 def _tried(table: Table) -> dict[str, ColumnElement[Any]]:
     """Return the new values of an event or a copy; without an attempt, what is known of earlier ones stays."""
     is_attempt = bindparam("attempt") > 0
@@ -112,7 +118,7 @@ def _tried(table: Table) -> dict[str, ColumnElement[Any]]:
     }
 
 
-_STATEMENTS: dict[_Kind, Executable] = {
+_STATEMENTS: dict[_Kind, ClauseElement] = {
     _Kind.CALL: insert(schema.calls),
     _Kind.TURN: insert(schema.turns),
     _Kind.TURN_LATENCY: update(schema.turns)
@@ -137,8 +143,8 @@ _STATEMENTS: dict[_Kind, Executable] = {
     .where(
         schema.events.c.id == bindparam("of_event"),
         schema.events.c.ephemeral,
-        schema.events.c.state.in_(_NOT_SENT_AGAIN),
-        ~exists().where(schema.copies.c.event_id == schema.events.c.id, schema.copies.c.state.not_in(_NOT_SENT_AGAIN)),
+        _is_over(schema.events.c.state),
+        ~exists().where(schema.copies.c.event_id == schema.events.c.id, ~_is_over(schema.copies.c.state)),
     )
     .values(body=literal(b"", LargeBinary)),
     _Kind.CALL_COURSE: update(schema.calls)
@@ -161,14 +167,26 @@ _STATEMENTS: dict[_Kind, Executable] = {
 }
 
 
-def execute(connection: Connection, rows: Iterable[Row]) -> None:
-    """Write `rows`; the caller owns the transaction."""
-    parts: dict[_Kind, list[Parameters]] = {}
-    for row in rows:
-        for kind, parameters in _statements(row):
-            parts.setdefault(kind, []).append(parameters)
-    for kind in sorted(parts):
-        connection.execute(_STATEMENTS[kind], parts[kind])
+class Statements:
+    """What writes rows to one database; each statement is prepared when it is needed first."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._prepared: dict[_Kind, Prepared] = {}
+
+    def execute(self, connection: Connection, rows: Iterable[Row]) -> None:
+        """Write `rows`; the caller owns the transaction."""
+        parts: dict[_Kind, list[Parameters]] = {}
+        for row in rows:
+            for kind, parameters in _statements(row):
+                parts.setdefault(kind, []).append(parameters)
+        for kind in sorted(parts):
+            self._of(kind, parts[kind][0]).execute(connection, parts[kind])
+
+    def _of(self, kind: _Kind, names: Iterable[str]) -> Prepared:
+        if kind not in self._prepared:
+            self._prepared[kind] = Prepared(_STATEMENTS[kind], self._dialect, names)
+        return self._prepared[kind]
 
 
 def _statements(row: Row) -> Iterable[tuple[_Kind, Parameters]]:

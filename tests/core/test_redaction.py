@@ -1,7 +1,7 @@
 """Redaction: what is hidden and what is not, written and spoken, in texts, tokens, turns and unfinished speech."""
 
 import re
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import assume, given

@@ -1,6 +1,6 @@
 """Redaction of what is still being said, of tokens with their times, and of whole turns."""
 
-from dataclasses import fields, replace
+from copy import replace
 
 import pytest
 
@@ -148,4 +148,4 @@ def test_entries(entry, value):
 def test_every_text_of_a_turn_is_looked_at():
     """A new field of a turn must be thought of here."""
     harmless = {"number", "reason", "settled_at", "started_ms", "ended_ms"}
-    assert {field.name for field in fields(Turn)} - harmless == {"text", "tokens", "digits", "translation", "entry"}
+    assert set(Turn.__struct_fields__) - harmless == {"text", "tokens", "digits", "translation", "entry"}

@@ -2,7 +2,7 @@
 
 import random
 import struct
-from dataclasses import replace
+from copy import replace
 
 import audioop
 import pytest

@@ -1,6 +1,6 @@
 """The sweep over degrees of patience, and what is read from its curves."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -1,7 +1,7 @@
 """The JSON of live events: every kind has its shape, and comes back."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from typing import get_args
 

@@ -1,6 +1,6 @@
 """What each reader of a call may see: its words under the number's redaction, once for the store, log, live view and webhook."""
 
-from dataclasses import replace
+from copy import replace
 
 from voicebot.core.events import NotATurn, Turn
 from voicebot.core.playback import Spoken

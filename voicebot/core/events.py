@@ -12,8 +12,7 @@ type Track = Literal["caller", "agent"]
 """Whose voice: `caller` is the carrier's inbound track, `agent` its outbound track (Twilio, `<Stream track>`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True, omit_defaults=True, gc=False):
     """A piece of recognised text, often less than a word; a leading space belongs to the text (Soniox, tokens).
 
     `start_ms` and `end_ms` count from the first audio byte of the media stream; translations carry neither.
@@ -32,31 +31,26 @@ class Token:
 # --- recogniser -> call ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True, omit_defaults=True):
     """Newly settled tokens (each arrives once) and the tentative tail, which replaces the one before it."""
 
     settled: tuple[Token, ...] = ()
     tentative: tuple[Token, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True, omit_defaults=True):
     """The recogniser believes that the utterance is over (`<end>`); all its tokens were settled before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finalized:
+class Finalized(Struct, frozen=True, omit_defaults=True):
     """The answer to one `finalize` (`<fin>`): all audio received before the request is settled."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True, omit_defaults=True):
     """The recogniser has settled everything after end of audio; nothing follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class SttFailed:
+class SttFailed(Struct, frozen=True, omit_defaults=True):
     """The recogniser is given up: no session could be kept or opened; `code` is Soniox's, 0 without one.
 
     `recovering` says that it is tried again in the background; without it nothing follows.
@@ -68,8 +62,7 @@ class SttFailed:
     recovering: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SttRecovered:
+class SttRecovered(Struct, frozen=True, omit_defaults=True):
     """The recogniser that was given up works again; nothing was heard for `deaf_ms`."""
 
     deaf_ms: int
@@ -103,8 +96,7 @@ class Media(Struct, frozen=True):  # there are fifty a second: a struct is as fr
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Digit:
+class Digit(Struct, frozen=True, omit_defaults=True):
     """One key: ``0``-``9``, ``*``, ``#`` or ``A``-``D``."""
 
     digit: str
@@ -137,8 +129,7 @@ type CarrierEvent = StreamStarted | Media | Digit | MarkReached | StreamStopped 
 # --- what else the turn machine hears --------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechStarted:
+class SpeechStarted(Struct, frozen=True, omit_defaults=True):
     """Local speech activity: sound above the noise floor began.
 
     `at_ms` is where, on the audio clock of its track (from the first audio byte); None where only the wall clock knows.
@@ -147,8 +138,7 @@ class SpeechStarted:
     at_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechStopped:
+class SpeechStopped(Struct, frozen=True, omit_defaults=True):
     """Local speech activity: silence; `silent_ms` of it have passed when this is said (the hangover).
 
     `at_ms` is where the sound ended, on the audio clock of its track.
@@ -158,36 +148,30 @@ class SpeechStopped:
     at_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BotStarted:
+class BotStarted(Struct, frozen=True, omit_defaults=True):
     """The caller begins to hear the bot; `text` is what it says, to know its echo."""
 
     interruptible: bool = True
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BotStopped:
+class BotStopped(Struct, frozen=True, omit_defaults=True):
     """The caller has heard the last of what was queued, or it was cleared."""
 
 
-@dataclass(frozen=True, slots=True)
-class FloorGiven:
+class FloorGiven(Struct, frozen=True, omit_defaults=True):
     """The bot has nothing more to say or to think about: the caller is waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnRequested:
+class TurnRequested(Struct, frozen=True, omit_defaults=True):
     """Somebody asks to end the caller's turn now."""
 
 
-@dataclass(frozen=True, slots=True)
-class HungUp:
+class HungUp(Struct, frozen=True, omit_defaults=True):
     """The call's media is over: flush."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True, omit_defaults=True):
     """Time has passed; sent when the machine asked to be woken."""
 
 
@@ -214,8 +198,7 @@ type TurnInput = (
 type TurnReason = Literal["endpoint", "finalize", "digits", "max_turn", "command", "hangup"]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True, omit_defaults=True):
     """One caller turn: the settled words of one utterance, and why it ended.
 
     `started_ms` and `ended_ms` count from the first audio byte of the media stream and come from the first and last
@@ -236,13 +219,11 @@ class Turn:
     ended_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AskFinalize:
+class AskFinalize(Struct, frozen=True, omit_defaults=True):
     """Send `finalize` to the recogniser."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnCompleted:
+class TurnCompleted(Struct, frozen=True, omit_defaults=True):
     """A turn is over: tell the application.
 
     `revision` counts from 1 the versions of this turn that were told. A version that was told provisionally, and whose
@@ -254,16 +235,14 @@ class TurnCompleted:
     confirms: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TurnProvisional:
+class TurnProvisional(Struct, frozen=True, omit_defaults=True):
     """The words of a turn are settled, its end is not sure yet: a head start for the application."""
 
     turn: Turn
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class TurnRetracted:
+class TurnRetracted(Struct, frozen=True, omit_defaults=True):
     """The caller goes on: this version of the turn is not what was said."""
 
     number: int
@@ -271,8 +250,7 @@ class TurnRetracted:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotATurn:
+class NotATurn(Struct, frozen=True, omit_defaults=True):
     """Words that ask for no answer, said while the bot spoke: a sign of listening, or the bot's own voice coming back."""
 
     kind: Literal["backchannel", "echo"]
@@ -280,31 +258,27 @@ class NotATurn:
     tokens: tuple[Token, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeSpeech:
+class ResumeSpeech(Struct, frozen=True, omit_defaults=True):
     """What stopped the bot was no speech: it may say the unheard rest."""
 
 
 type DigitsReason = Literal["count", "finish_key", "timeout", "hangup"]
 
 
-@dataclass(frozen=True, slots=True)
-class DigitsCompleted:
+class DigitsCompleted(Struct, frozen=True, omit_defaults=True):
     """Keys were collected without words, up to the policy's count, its finish key, a pause or the end of the call."""
 
     digits: str
     reason: DigitsReason
 
 
-@dataclass(frozen=True, slots=True)
-class BargeIn:
+class BargeIn(Struct, frozen=True, omit_defaults=True):
     """The caller speaks over the bot: stop it."""
 
     cause: Literal["speech", "words", "digit"]
 
 
-@dataclass(frozen=True, slots=True)
-class NoInput:
+class NoInput(Struct, frozen=True, omit_defaults=True):
     """Neither side has spoken for the policy's time; `count` in a row."""
 
     count: int

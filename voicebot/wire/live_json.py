@@ -1,12 +1,13 @@
 """The JSON of live events, one line each, and back."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+import msgspec
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json, to_json
 
 from voicebot.core.events import Turn
@@ -39,6 +40,8 @@ NAMES: Mapping[type[LiveEvent], str] = {kind: name for name, kind in TYPES.items
 PEER = "voicebot"
 _FIELDS = {kind: tuple(field.name for field in fields(kind) if field.name != "call") for kind in NAMES}
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_MISSING = re.compile(r"missing required field `(\w+)`")
+_BELOW = re.compile(r" - at `\$\.?(.+)`$")
 
 
 def encode(event: LiveEvent, at: datetime) -> bytes:
@@ -95,12 +98,20 @@ def decoded(value: object) -> Told | None:
         kind = TYPES.get(head.type)
         if kind is None:
             return None
-        event = _adapter(head.type).validate_python({"call": head.call, **_unfold(kind, head.model_extra or {})})
+        event = msgspec.convert({"call": head.call, **_unfold(kind, head.model_extra or {})}, kind)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"]) or "$"
         raise PeerProtocolError(PEER, f"a live event has the wrong shape at {where}: {fault['msg']}") from None
+    except msgspec.ValidationError as error:
+        raise PeerProtocolError(PEER, f"a live event has the wrong shape at {_where(str(error))}: {error}") from None
     return Told(event, head.at)
+
+
+def _where(fault: str) -> str:
+    """Return the field that a fault is about; of a missing one, the message names only what lies above it."""
+    parts = [found[1] for found in (_BELOW.search(fault), _MISSING.search(fault)) if found]
+    return ".".join(parts) or "$"
 
 
 def _unfold(kind: type[LiveEvent], values: dict[str, Any]) -> dict[str, Any]:
@@ -109,9 +120,3 @@ def _unfold(kind: type[LiveEvent], values: dict[str, Any]) -> dict[str, Any]:
     if kind is live.CallOpened:
         return {"from_": values.get("from"), **values}
     return values
-
-
-@cache
-def _adapter(name: str) -> TypeAdapter[LiveEvent]:
-    """Made when first needed: only readers decode."""
-    return TypeAdapter(TYPES[name])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, cast, get_args
 
+import msgspec
 from pydantic import TypeAdapter, ValidationError
 
 from voicebot.core.events import Track, TurnEffect, TurnInput
@@ -51,12 +52,12 @@ def _members(union: Any) -> Iterator[type[Any]]:
             yield from _members(member)
 
 
-def _adapters(union: Any) -> dict[str, TypeAdapter[Any]]:
-    return {_snake(member.__name__): TypeAdapter(member) for member in _members(union)}
+def _kinds(union: Any) -> dict[str, type[Any]]:
+    return {_snake(member.__name__): member for member in _members(union)}
 
 
-_INPUTS = _adapters(TurnInput)
-_EFFECTS = _adapters(TurnEffect)
+_INPUTS = _kinds(TurnInput)
+_EFFECTS = _kinds(TurnEffect)
 _POLICY = TypeAdapter(TurnPolicy)
 
 
@@ -71,7 +72,10 @@ def decode(text: str) -> Line:
         value = json.loads(text)
         read = _READERS[value["type"]]
         return read(value)
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (
+        *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+        msgspec.ValidationError,
+    ) as error:
         raise RecordingError(f"no line of a recording: {_reason(error)}: {text[:_SHOWN].rstrip()!r}") from None
 
 
@@ -110,9 +114,9 @@ def _fields(line: Line) -> dict[str, Any]:  # noqa: C901, PLR0911 - one arm per 
         case BotCleared():
             return _timed("bot_cleared", line.t_ms)
         case Input(track=track, event=event):
-            return _timed("input", line.t_ms, track=track, **_named(_INPUTS, event))
+            return _timed("input", line.t_ms, track=track, **_named(event))
         case Effect(track=track, effect=effect):
-            return _timed("effect", line.t_ms, track=track, **_named(_EFFECTS, effect))
+            return _timed("effect", line.t_ms, track=track, **_named(effect))
         case PolicyChanged(track=track, policy=policy):
             return _timed("policy", line.t_ms, track=track, policy=_dump_policy(policy))
         case Posted(kind=kind, sequence=sequence):
@@ -127,9 +131,8 @@ def _timed(kind: str, t_ms: float, /, **fields: Any) -> dict[str, Any]:
     return {"type": kind, "t_ms": round(t_ms, 3), **fields}
 
 
-def _named(adapters: dict[str, TypeAdapter[Any]], value: object) -> dict[str, Any]:
-    name = _snake(type(value).__name__)
-    return {"name": name, "event": adapters[name].dump_python(value, mode="json", exclude_defaults=True)}
+def _named(value: TurnInput | TurnEffect) -> dict[str, Any]:
+    return {"name": _snake(type(value).__name__), "event": msgspec.to_builtins(value)}
 
 
 def _head_fields(head: Head) -> dict[str, Any]:
@@ -206,11 +209,11 @@ def _read_bot_cleared(value: dict[str, Any]) -> BotCleared:
 
 
 def _read_input(value: dict[str, Any]) -> Input:
-    return Input(_t(value), _track(value), _INPUTS[value["name"]].validate_python(value.get("event", {})))
+    return Input(_t(value), _track(value), msgspec.convert(value.get("event", {}), _INPUTS[value["name"]]))
 
 
 def _read_effect(value: dict[str, Any]) -> Effect:
-    return Effect(_t(value), _track(value), _EFFECTS[value["name"]].validate_python(value.get("event", {})))
+    return Effect(_t(value), _track(value), msgspec.convert(value.get("event", {}), _EFFECTS[value["name"]]))
 
 
 def _read_policy(value: dict[str, Any]) -> PolicyChanged:

@@ -33,20 +33,22 @@ class Book:
     _next: dict[int, int] = field(default_factory=dict[int, int])
     _ends: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
 
-    def audio(self, payload: bytes) -> list[stamps.Stamp]:
-        """Note one upstream message; return the stamps of its frames."""
+    def audio(self, payload: bytes, key: bytes = b"") -> list[stamps.Stamp]:
+        """Note one upstream message and its masking key; return the stamps of its frames."""
         now = time.monotonic_ns()
-        found = []
-        for offset in range(0, len(payload), stamps.FRAME_BYTES):
-            stamp = stamps.read(payload, offset)
-            if stamp is None:
-                self.unstamped += 1
-                continue
-            found.append(stamp)
-            self._place(stamp)
+        found = stamps.read(payload, key)
+        self.frames += len(found)
+        self.unstamped += -(-len(payload) // stamps.FRAME_BYTES) - len(found)
+        sent_ns = now
+        for _, _, call, sequence, sent_ns in found:
+            if sequence < self._next.get(call, 0):
+                self.disordered += 1
+            else:
+                self._next[call] = sequence + 1
+            if self.recording:
+                self.every.append((now - sent_ns) / 1e6)
         if self.recording and found:
-            self.every.extend(milliseconds(stamp.sent_ns, now) for stamp in found)
-            self.newest.append(milliseconds(found[-1].sent_ns, now))
+            self.newest.append((now - sent_ns) / 1e6)
         return found
 
     def tokens(self, size: int) -> None:
@@ -85,14 +87,6 @@ class Book:
             "forward_all_ms": figures.spread(self.every),
             "end_to_webhook_ms": figures.spread(self.hooks),
         }
-
-    def _place(self, stamp: stamps.Stamp) -> None:
-        self.frames += 1
-        expected = self._next.get(stamp.call, 0)
-        if stamp.sequence < expected:
-            self.disordered += 1
-        else:
-            self._next[stamp.call] = stamp.sequence + 1
 
 
 def first_word(call: int, utterance: int) -> str:

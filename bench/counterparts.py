@@ -51,16 +51,20 @@ class Door(asyncio.Protocol):
             while self._request():
                 pass
             return
-        for opcode, payload in self._frames.feed(data):
+        for opcode, payload, key in self._frames.feed(data):
             if opcode == frames.BINARY:
-                self._session.audio(payload)
-            elif opcode == frames.TEXT:
-                self._session.text(payload)
-            elif opcode == frames.PING:
-                self._write(frames.frame(frames.PONG, payload))
-            elif opcode == frames.CLOSE and self._transport:
-                self._write(frames.frame(frames.CLOSE, payload[:2]))
-                self._transport.close()
+                self._session.audio(payload, key)
+            else:
+                self._take(opcode, frames.unmasked(payload, key), self._session)
+
+    def _take(self, opcode: int, payload: bytes, session: Recogniser | Speaker) -> None:
+        if opcode == frames.TEXT:
+            session.text(payload)
+        elif opcode == frames.PING:
+            self._write(frames.frame(frames.PONG, payload))
+        elif opcode == frames.CLOSE and self._transport:
+            self._write(frames.frame(frames.CLOSE, payload[:2]))
+            self._transport.close()
 
     def _request(self) -> bool:
         """Answer the first request of the buffer; return whether it was complete."""

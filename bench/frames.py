@@ -1,9 +1,9 @@
 """As much of RFC 6455 and HTTP/1.1 as the load tools need, so that they cost little beside what they measure."""
 
 import base64
+import functools
 import hashlib
 import struct
-from collections.abc import Iterator
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _FIN, _MASKED = 0x80, 0x80
@@ -14,16 +14,22 @@ _NO_KEY = b"\0\0\0\0"
 HEAD_END = b"\r\n\r\n"
 
 
+@functools.cache
+def frame_head(opcode: int, size: int, *, client: bool = False) -> bytes:
+    """Return what stands before a payload of `size` bytes; `client` marks it as masked."""
+    masked = _MASKED if client else 0
+    if size < _SHORT:
+        begin = bytes((_FIN | opcode, masked | size))
+    elif size < 1 << 16:
+        begin = struct.pack(">BBH", _FIN | opcode, masked | _SHORT, size)
+    else:
+        begin = struct.pack(">BBQ", _FIN | opcode, masked | _LONG, size)
+    return begin + _NO_KEY if client else begin
+
+
 def frame(opcode: int, payload: bytes, *, client: bool = False) -> bytes:
     """Return one whole message as a frame; `client` marks it as masked."""
-    size, masked = len(payload), _MASKED if client else 0
-    if size < _SHORT:
-        head = bytes((_FIN | opcode, masked | size))
-    elif size < 1 << 16:
-        head = struct.pack(">BBH", _FIN | opcode, masked | _SHORT, size)
-    else:
-        head = struct.pack(">BBQ", _FIN | opcode, masked | _LONG, size)
-    return head + (_NO_KEY if client else b"") + payload
+    return frame_head(opcode, len(payload), client=client) + payload
 
 
 class Frames:
@@ -32,40 +38,36 @@ class Frames:
     def __init__(self) -> None:
         self._buffer = b""
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Yield (opcode, payload) of every frame that is complete; raises ValueError for a fragmented message."""
+    def feed(self, data: bytes) -> list[tuple[int, bytes, bytes]]:
+        """Return (opcode, payload as it came, its masking key or nothing) of every frame that is complete.
+
+        What needs the payload unmasks it (`unmasked`); that of audio is never needed whole. Raises ValueError for a
+        fragmented message.
+        """
         buffer = self._buffer + data if self._buffer else data
-        at = 0
-        while cut := _cut(buffer, at):
-            opcode, payload, at = cut
+        found, at, have = [], 0, len(buffer)
+        while have >= at + 2:
+            opcode, second, start, key = buffer[at] & 0x0F, buffer[at + 1], at + 2, b""
+            size = second & ~_MASKED
+            if size >= _SHORT:
+                start += 2 if size == _SHORT else 8
+                size = int.from_bytes(buffer[at + 2 : start])
+            if second & _MASKED:
+                key, start = buffer[start : start + 4], start + 4
+            if have < start + size:
+                break
             if opcode == CONTINUATION:
                 raise ValueError("fragmented WebSocket messages are not read here")
-            yield opcode, payload
+            at = start + size
+            found.append((opcode, buffer[start:at], key))
         self._buffer = buffer[at:]
+        return found
 
 
-def _cut(buffer: bytes, at: int) -> tuple[int, bytes, int] | None:
-    """Return (opcode, payload, where the next frame begins), None while the frame is incomplete."""
-    if len(buffer) < at + 2:
-        return None
-    opcode, second = buffer[at] & 0x0F, buffer[at + 1]
-    size, start = second & 0x7F, at + 2
-    if size >= _SHORT:
-        width = 2 if size == _SHORT else 8
-        if len(buffer) < start + width:
-            return None
-        size, start = int.from_bytes(buffer[start : start + width]), start + width
-    key = b""
-    if second & _MASKED:
-        key, start = buffer[start : start + 4], start + 4
-    end = start + size
-    if len(buffer) < end:
-        return None
-    payload = buffer[start:end]
-    return opcode, _unmasked(payload, key) if key else payload, end
-
-
-def _unmasked(payload: bytes, key: bytes) -> bytes:
+def unmasked(payload: bytes, key: bytes) -> bytes:
+    """Return a payload, or the beginning of one, without its mask; `key` is empty where there is none."""
+    if not key:
+        return payload
     size = len(payload)
     pad = (key * (size // 4 + 1))[:size]
     return (int.from_bytes(payload) ^ int.from_bytes(pad)).to_bytes(size)

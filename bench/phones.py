@@ -2,53 +2,18 @@
 
 import argparse
 import asyncio
-import os
 import time
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import control
 import figures
 import listeners
-import stamps
 import uvloop
-from dialling import Caller, DialError, Line, dial
-
-TICK_NS = 250_000
-"""How often the pacer looks for frames that are due."""
-
-
-@dataclass(slots=True)
-class Pacer:
-    """Gives each line its own place in the 20 ms, so that frames come evenly and not in one burst."""
-
-    places: int
-    lines: list[Line | None] = field(default_factory=list[Line | None])
-    late: "array[float]" = field(default_factory=lambda: array("d"))
-    recording: bool = False
-    _began: float = 0.0
-    _turn: int = 0
-
-    def start(self) -> None:
-        """Begin; lines may be put in their places at any time."""
-        self.lines = [None] * self.places
-        self._began = time.monotonic()
-        timer = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK)
-        os.timerfd_settime_ns(timer, initial=TICK_NS, interval=TICK_NS)
-        asyncio.get_running_loop().add_reader(timer, self._tick, timer)
-
-    def _tick(self, timer: int) -> None:
-        os.read(timer, 8)
-        now = time.monotonic()
-        step_s = stamps.FRAME_MS / 1_000 / self.places
-        while (due := self._began + self._turn * step_s) <= now:
-            if line := self.lines[self._turn % self.places]:
-                line.send_frame()
-                if self.recording:
-                    self.late.append((now - due) * 1_000)
-            self._turn += 1
+from dialling import dial
+from line import Caller, DialError
+from pacing import Pacer
 
 
 class Phones:

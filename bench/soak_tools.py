@@ -14,8 +14,9 @@ import figures
 import uvloop
 from book import Book
 from counterparts import Door
-from dialling import Caller, DialError, dial
-from phones import Pacer
+from dialling import dial
+from line import Caller, DialError
+from pacing import Pacer
 
 SHORTEST = 0.25
 """A call lasts from so much of the mean to so much more than it, evenly spread."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import json
 from collections import deque
 from collections.abc import Callable
@@ -37,14 +38,16 @@ class Recogniser:
         self._utterance = self._word = 0
         self._tail: deque[bytes] = deque()
 
-    def audio(self, payload: bytes) -> None:
-        """Take one binary message."""
-        for stamp in self._book.audio(payload):
-            self._call = stamp.call
+    def audio(self, payload: bytes, key: bytes) -> None:
+        """Take one binary message and its masking key."""
+        for _, speech, call, _, _ in self._book.audio(payload, key):
+            self._call = call
             self._heard_ms += stamps.FRAME_MS
-            self._silent_ms = 0 if stamp.speech else self._silent_ms + stamps.FRAME_MS
-            self._speaking = self._speaking or stamp.speech
-            if self._word and self._silent_ms == ENDPOINT_MS:
+            if speech:
+                self._silent_ms, self._speaking = 0, True
+                continue
+            self._silent_ms += stamps.FRAME_MS
+            if self._silent_ms == ENDPOINT_MS and self._word:
                 self._end()
         if self._heard_ms - self._told_ms >= MESSAGE_MS:
             self._told_ms = self._heard_ms
@@ -114,7 +117,7 @@ class Speaker:
         self._texts: dict[str, str] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
-    def audio(self, payload: bytes) -> None:
+    def audio(self, payload: bytes, _key: bytes) -> None:
         """There are no binary messages here; raises ValueError."""
         raise ValueError(f"a binary message of {len(payload)} bytes on the speech socket")
 
@@ -139,31 +142,36 @@ class Speaker:
 
     def _speak(self, stream: str, text: str, at: int) -> None:
         """Send the speech of the characters from `at`, and the rest later."""
-        step = TTS_CHUNK_MS // CHARACTER_MS
-        piece, last = text[at : at + step], at + step >= len(text)
-        starts = [(at + index) * CHARACTER_MS / 1_000 for index in range(len(piece))]
-        audio = _NOISE[: len(piece) * CHARACTER_MS * 8]
-        self._tell(
-            {
-                "stream_id": stream,
-                "audio": base64.b64encode(audio).decode(),
-                "audio_end": last,
-                "timestamps": {
-                    "characters": list(piece),
-                    "character_start_times_seconds": starts,
-                    "character_end_times_seconds": [start + CHARACTER_MS / 1_000 for start in starts],
-                },
-            }
+        until = at + TTS_CHUNK_MS // CHARACTER_MS
+        self._send(
+            frames.frame(frames.TEXT, b'{"stream_id":%b,%b' % (json.dumps(stream).encode(), _piece(text, at, until)))
         )
-        if last:
+        if until >= len(text):
             self._timers.pop(stream, None)
             self._tell({"stream_id": stream, "terminated": True})
         else:
             loop = asyncio.get_running_loop()
-            self._timers[stream] = loop.call_later(TTS_EVERY_S, self._speak, stream, text, at + step)
+            self._timers[stream] = loop.call_later(TTS_EVERY_S, self._speak, stream, text, until)
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send(frames.frame(frames.TEXT, json.dumps(message).encode()))
+
+
+@functools.cache
+def _piece(text: str, at: int, until: int) -> bytes:
+    """Return what follows the stream in the message that speaks `text[at:until]`; every call is told the same text."""
+    piece = text[at:until]
+    starts = [(at + index) * CHARACTER_MS / 1_000 for index in range(len(piece))]
+    message = {
+        "audio": base64.b64encode(_NOISE[: len(piece) * CHARACTER_MS * 8]).decode(),
+        "audio_end": until >= len(text),
+        "timestamps": {
+            "characters": list(piece),
+            "character_start_times_seconds": starts,
+            "character_end_times_seconds": [start + CHARACTER_MS / 1_000 for start in starts],
+        },
+    }
+    return json.dumps(message).encode().removeprefix(b"{")
 
 
 _NOISE = b"".join(map(base64.b64decode, stamps.rests(speech=True))) * 2

@@ -4,48 +4,52 @@ import binascii
 import math
 import random
 import struct
-import time
-from typing import NamedTuple
 
 FRAME_BYTES = 160
 """20 ms of 8 kHz µ-law."""
 FRAME_MS = 20
-_LAYOUT = struct.Struct("<HBBHIQ")
+_LAYOUT = struct.Struct("<HBxHIQ")
 _MAGIC = 0x5EED
 _HEX = b"0123456789abcdef"
 # The sixteen quietest µ-law values, so that a stamp sounds like the faint noise of a line and not like speech.
 _QUIET = bytes(range(0xF0, 0x100))
 _TO_AUDIO, _FROM_AUDIO = bytes.maketrans(_HEX, _QUIET), bytes.maketrans(_QUIET, _HEX)
 STAMP_BYTES = 2 * _LAYOUT.size
-"""Audio bytes that the stamp takes; a multiple of three, so that its base64 can be put before that of the rest."""
+"""Audio bytes that the stamp takes.
+
+A multiple of three, so that its base64 can be put before that of the rest, and of four as the frame is, so that a masking
+key begins anew with each stamp.
+"""
+_REPEATED = int.from_bytes(b"\0\0\0\1" * (STAMP_BYTES // 4))
+"""A masking key times this is the mask of a stamp."""
 _REST_BYTES = FRAME_BYTES - STAMP_BYTES
 VARIANTS = 16
 _SPEECH_LEVEL, _LINE_LEVEL = 4_000, 24
 
 
-class Stamp(NamedTuple):
-    """What a frame says about itself; `sent_ns` is the machine's monotonic clock."""
-
-    call: int
-    sequence: int
-    sent_ns: int
-    speech: bool
+type Stamp = tuple[int, int, int, int, int]
+"""What a frame says about itself: magic, speech or not, call, sequence, when it was sent (monotonic clock, ns)."""
 
 
-def write(call: int, sequence: int, *, speech: bool) -> bytes:
-    """Return the base64 of a stamp made now; that of a rest (`rests`) completes the frame."""
-    packed = _LAYOUT.pack(_MAGIC, speech, 0, call, sequence, time.monotonic_ns())
+def write(call: int, sequence: int, sent_ns: int, *, speech: bool) -> bytes:
+    """Return the base64 of a stamp; that of a rest (`rests`) completes the frame."""
+    packed = _LAYOUT.pack(_MAGIC, speech, call, sequence, sent_ns)
     return binascii.b2a_base64(binascii.hexlify(packed).translate(_TO_AUDIO), newline=False)
 
 
-def read(audio: bytes, offset: int = 0) -> Stamp | None:
-    """Return the stamp of the frame at `offset`, None when there is none."""
-    try:
-        packed = binascii.unhexlify(audio[offset : offset + STAMP_BYTES].translate(_FROM_AUDIO))
-        magic, speech, _, call, sequence, sent_ns = _LAYOUT.unpack(packed)
-    except (binascii.Error, struct.error):
-        return None
-    return Stamp(call, sequence, sent_ns, bool(speech)) if magic == _MAGIC else None
+def read(audio: bytes, key: bytes = b"") -> list[Stamp]:
+    """Return the stamps of the frames of a message, without those that have none; `key` is its mask, if it has one."""
+    pad = int.from_bytes(key) * _REPEATED
+    found = []
+    for at in range(0, len(audio), FRAME_BYTES):
+        plain = (int.from_bytes(audio[at : at + STAMP_BYTES]) ^ pad).to_bytes(STAMP_BYTES)
+        try:
+            stamp = _LAYOUT.unpack(binascii.unhexlify(plain.translate(_FROM_AUDIO)))
+        except binascii.Error:
+            continue
+        if stamp[0] == _MAGIC:
+            found.append(stamp)
+    return found
 
 
 def rests(*, speech: bool, seed: int = 1) -> tuple[bytes, ...]:

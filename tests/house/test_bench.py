@@ -5,6 +5,7 @@ import json
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def frame(call: int, sequence: int, *, speech: bool = False) -> bytes:
     import stamps
 
     rest = stamps.rests(speech=speech)[sequence % stamps.VARIANTS]
-    return base64.b64decode(stamps.write(call, sequence, speech=speech) + rest)
+    return base64.b64decode(stamps.write(call, sequence, time.monotonic_ns(), speech=speech) + rest)
 
 
 def bench(results: Path, *words: str) -> dict:
@@ -94,22 +95,29 @@ def test_setting_that_does_not_exist_is_told(tmp_path):
     assert "VOICEBOT_NO_SUCH_SETTING" in done.stderr
 
 
-def test_stamp_survives_in_the_middle_of_a_batch():
+@pytest.mark.parametrize("key", [b"", b"\0\0\0\0", b"\x81\x02\xf0\x7f"])
+def test_stamps_of_a_batch_are_read(key):
+    import frames
     import stamps
 
     batch = frame(7, 41) + frame(7, 42, speech=True)
-    first, second = stamps.read(batch), stamps.read(batch, stamps.FRAME_BYTES)
-    assert (first.call, first.sequence, first.speech) == (7, 41, False)
-    assert (second.call, second.sequence, second.speech) == (7, 42, True)
-    assert first.sent_ns <= second.sent_ns
+    masked = frames.unmasked(batch, key)  # to mask is to unmask
+    (_, *first, sent_ns), (_, *second, later_ns) = stamps.read(masked, key)
+    assert (first, second) == ([False, 7, 41], [True, 7, 42])
+    assert sent_ns <= later_ns
 
 
-def test_other_audio_has_no_stamp():
+def test_other_audio_has_no_stamp_and_hides_no_other():
     import stamps
+    from book import Book
 
-    assert stamps.read(b"\xff" * stamps.FRAME_BYTES) is None
-    assert stamps.read(frame(1, 1)[1:]) is None
-    assert stamps.read(b"") is None
+    assert stamps.read(b"\xff" * stamps.FRAME_BYTES) == []
+    assert stamps.read(frame(1, 1)[1:]) == []
+    assert stamps.read(b"") == []
+    book = Book()
+    found = book.audio(b"\xff" * stamps.FRAME_BYTES + b"\xaa" * stamps.FRAME_BYTES + frame(7, 41) + b"cut off")
+    assert [sequence for *_, sequence, _ in found] == [41]
+    assert (book.frames, book.unstamped) == (1, 3)
 
 
 def test_load_sounds_like_speech_and_like_a_quiet_line():
@@ -171,7 +179,7 @@ def test_frames_of_a_real_peer_are_read(size, masked, piece):
     )
     reader, found = frames.Frames(), []
     for at in range(0, len(data), piece):
-        found += reader.feed(data[at : at + piece])
+        found += [(opcode, frames.unmasked(body, key)) for opcode, body, key in reader.feed(data[at : at + piece])]
     assert found == [(frames.TEXT, payload), (frames.BINARY, payload)]
 
 

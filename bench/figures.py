@@ -31,7 +31,9 @@ class Run(TypedDict):
     end_to_webhook_ms: Spread
     rss_kib_per_call: float
     rss_base_kib: int
+    setup_asked_per_second: float
     setup_per_second: float
+    """That were reached, failed ones left out."""
     setup_ms: Spread
     calls_failed: int
     calls_ended: int

@@ -13,17 +13,22 @@ STEP, CLOSE_ENOUGH = 1.3, 0.08
 type Measure = Callable[[measure.Plan, str], Awaitable[Run]]
 
 
-def holds(run: Run) -> bool:
-    """Say whether a run keeps to the service level: every call alive, nothing lost, and in time."""
-    whole = not (run["calls_failed"] or run["frames_lost"] or run["webhooks_missing"])
+def faults(run: Run) -> list[str]:
+    """Return where a run leaves the service level: every call alive, nothing lost, and in time."""
     newest, hook = run["forward_newest_ms"], run["end_to_webhook_ms"]
-    return (
-        whole
-        and run["calls_ended"] == run["calls"]
-        and (newest["p99"] or 0) < FORWARD_P99_MS
-        and (hook["p50"] or 0) < WEBHOOK_P50_MS
-        and (hook["p99"] or 0) < WEBHOOK_P99_MS
+    counts = {
+        "calls failed": run["calls_failed"],
+        "calls without an end": run["calls"] - run["calls_ended"],
+        "frames lost": run["frames_lost"],
+        "webhooks missing": run["webhooks_missing"],
+    }
+    times = (
+        ("forward p99", newest["p99"], FORWARD_P99_MS),
+        ("webhook p50", hook["p50"], WEBHOOK_P50_MS),
+        ("webhook p99", hook["p99"], WEBHOOK_P99_MS),
     )
+    late = [f"{name} {ms:.1f} ms (under {most})" for name, ms, most in times if ms is not None and ms >= most]
+    return [f"{name}: {count}" for name, count in counts.items() if count] + late
 
 
 async def find(plans: Sequence[measure.Plan], run: Measure) -> list[Run]:
@@ -34,8 +39,15 @@ async def find(plans: Sequence[measure.Plan], run: Measure) -> list[Run]:
     while open_ones := [name for name, search in searches.items() if search.next is not None]:
         for name in open_ones:
             search = searches[name]
-            runs.append(await run(replace(first[name], calls=search.next or 1), f"limit {search.told}"))
-            search.learn(held=holds(runs[-1]))
+            try:
+                runs.append(await run(replace(first[name], calls=search.next or 1), f"limit {search.told}"))
+                wrong = faults(runs[-1])
+            except measure.RunFailedError as error:
+                if not search.held:
+                    raise
+                wrong = [f"no result: {error}"]
+            print(f"          {'does not hold: ' + '; '.join(wrong) if wrong else 'holds'}")
+            search.learn(held=not wrong)
     for name, search in searches.items():
         print(f"{name} holds {search.told} calls")
     return runs
@@ -44,23 +56,22 @@ async def find(plans: Sequence[measure.Plan], run: Measure) -> list[Run]:
 class _Search:
     def __init__(self, calls: int) -> None:
         self.next: int | None = calls
-        self._held, self._failed = 0, None
-
-    _failed: int | None
+        self.held = 0
+        self._failed: int | None = None
 
     @property
     def told(self) -> str:
-        return f"{self._held} to {self._failed or 'more'}"
+        return f"{self.held} to {self._failed or 'more'}"
 
     def learn(self, *, held: bool) -> None:
         calls = self.next or 0
         if held:
-            self._held = calls
+            self.held = calls
         else:
             self._failed = calls
         if self._failed is None:
             self.next = round(calls * STEP)
-        elif self._failed - self._held <= max(1, self._failed * CLOSE_ENOUGH):
+        elif self._failed - self.held <= max(1, self._failed * CLOSE_ENOUGH):
             self.next = None
         else:
-            self.next = (self._held + self._failed) // 2 if self._held else int(calls / STEP)
+            self.next = (self.held + self._failed) // 2 if self.held else int(calls / STEP)

@@ -9,6 +9,7 @@ from typing import cast, override
 from urllib.parse import urlsplit
 
 import frames
+import pump
 import stamps
 
 FIRST_TIMESTAMP_MS = 60
@@ -49,8 +50,6 @@ class Line(asyncio.Protocol):
     number: int
     caller: Caller
     opened: asyncio.Future[None]
-    sent: int = 0
-    """Frames."""
     lost: bool = False
     heard_ms: int = 0
     """Speech that the bot has sent."""
@@ -60,18 +59,22 @@ class Line(asyncio.Protocol):
     _over: bool = False
     _heard_until: float = 0.0
     _marks: dict[str, asyncio.TimerHandle] = field(default_factory=dict[str, asyncio.TimerHandle])
-    _stream_sid: bytes = field(init=False)
-    _round: int = field(init=False)
-    """Frames from the beginning of what the caller says to the end of the pause after it; `_spoken` of them are speech."""
-    _spoken: int = field(init=False)
+    state: pump.State = field(default_factory=pump.State)
+    """The place in what is said and how it stands with the connection: what C must know to send frames."""
 
     def __post_init__(self) -> None:
         pause_ms = self.caller.pause_ms
         if self.number % BARGES_IN == BARGES_IN - 1:
             pause_ms = max(pause_ms // 2, LEAST_PAUSE_MS)
-        self._spoken = -(-self.caller.speech_ms // stamps.FRAME_MS)
-        self._round = self._spoken + pause_ms // stamps.FRAME_MS
-        self._stream_sid = self.stream_id.encode()
+        state = self.state
+        state.call, state.stream = self.number, self.stream_id.encode()
+        state.spoken = -(-self.caller.speech_ms // stamps.FRAME_MS)
+        state.round = state.spoken + pause_ms // stamps.FRAME_MS
+
+    @property
+    def sent(self) -> int:
+        """Frames."""
+        return int(self.state.sent)
 
     @property
     def call_id(self) -> str:
@@ -86,10 +89,12 @@ class Line(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.state.fd = transport.get_extra_info("socket").fileno()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.state.status = pump.IDLE
         self.lost = not self._over
         for timer in self._marks.values():
             timer.cancel()
@@ -143,12 +148,14 @@ class Line(asyncio.Protocol):
         )
 
     def send_frame(self, now_ns: int) -> None:
-        """Send the next 20 ms; `now_ns` is the monotonic clock."""
+        """Send the next 20 ms, or what C could not send of the last; `now_ns` is the monotonic clock."""
         if self._over or self._transport is None:
             return
-        number = self.sent
-        self.sent = number + 1
-        speech = number % self._round < self._spoken
+        state, number = self.state, self.sent
+        if state.status == pump.STUCK:
+            self._write(b"")
+            return
+        speech = number % state.round < state.spoken
         rests = SPEECH if speech else LINE_NOISE
         text = MEDIA % (
             number + 2,
@@ -156,19 +163,22 @@ class Line(asyncio.Protocol):
             FIRST_TIMESTAMP_MS + number * stamps.FRAME_MS,
             stamps.write(self.number, number, now_ns, speech=speech),
             rests[number % stamps.VARIANTS],
-            self._stream_sid,
+            state.stream,
         )
-        self._transport.write(frames.frame_head(frames.TEXT, len(text), client=True) + text)
+        state.sent = number + 1
+        self._send(frames.TEXT, text)
 
     def hang_up(self) -> None:
         """End the stream as Twilio does when the caller hangs up."""
         self._over = True
         stop = {"accountSid": ACCOUNT, "callSid": self.call_id}
         self._send_json({"event": "stop", "sequenceNumber": str(self.sent + 2), "stop": stop})
+        self.state.status = pump.IDLE
 
     def drop(self) -> None:
         """Close the connection, without a word if there was none before."""
         if self._transport:
+            self.state.status = pump.IDLE
             self._transport.close()
             self._transport = None
 
@@ -210,5 +220,9 @@ class Line(asyncio.Protocol):
         self._write(frames.frame(opcode, payload, client=True))
 
     def _write(self, data: bytes) -> None:
+        """Write behind what waits; C may send on this connection while nothing does."""
         if self._transport:
-            self._transport.write(data)
+            stuck = self.state.status == pump.STUCK
+            self._transport.write(self.state.unsent_bytes() + data if stuck else data)
+            if not self._over:
+                self.state.status = pump.BUSY if self._transport.get_write_buffer_size() else pump.READY

@@ -73,15 +73,15 @@ class Tool:
         self._process.stdin.write(f"{word}\n".encode())
         return await self.answer()
 
-    async def answer(self) -> dict[str, Any]:
-        """Return the next answer; raises RunFailedError when there is none."""
+    async def answer(self, within_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
+        """Return the next answer; raises RunFailedError when there is none in time."""
         line = b""
         if self._process.stdout is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                async with asyncio.timeout(within_s):
                     line = await self._process.stdout.readline()
         if not line:
-            raise RunFailedError("a load tool has stopped; its error is above")
+            raise RunFailedError("a load tool has stopped or does not answer; its error, if any, is above")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -106,7 +106,7 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
         base_kib = machine.rss_kib(service.pid)
         say("dialling")
         phones = await stack.enter_async_context(_tool(tools, "phones.py", *_phone_words(plan, place)))
-        dialled = await phones.answer()
+        dialled = await phones.answer(plan.calls / plan.rate + ANSWER_TIMEOUT_S)
         if dialled["failed"]:
             say(f"{dialled['failed']} calls failed: {'; '.join(dialled['why'])}")
         await asyncio.sleep(plan.settle_s)
@@ -156,6 +156,7 @@ def _result(plan: Plan, window: Mapping[str, Any], book: Mapping[str, Any], phon
         "end_to_webhook_ms": book["end_to_webhook_ms"],
         "rss_kib_per_call": round((window["rss_kib"] - window["rss_base_kib"]) / plan.calls, 1),
         "rss_base_kib": window["rss_base_kib"],
+        "setup_asked_per_second": plan.rate,
         "setup_per_second": phones["setup_per_second"],
         "setup_ms": phones["setup_ms"],
         "calls_failed": window["failed"] + phones["lost_lines"] + phones["not_watched"],
@@ -241,8 +242,10 @@ async def _ready(process: Process, place: systems.Place) -> None:
 
 async def _loop_lag(place: systems.Place) -> dict[str, float] | None:
     """Return what the service tells about its event loop, None when it tells nothing."""
-    async with aiohttp.ClientSession() as session, session.get(f"{place.origin}/metrics") as response:
-        page = await response.text() if response.ok else ""
+    page = ""
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with aiohttp.ClientSession() as session, session.get(f"{place.origin}/metrics") as response:
+            page = await response.text() if response.ok else ""
     return {name: float(value) for name, value in LOOP_LAG.findall(page)} or None
 
 

@@ -51,7 +51,7 @@ class Phones:
             self._failed.append(str(error) or type(error).__name__)
             return
         self._setups.append((time.monotonic() - began) * 1_000)
-        self._pacer.lines[number] = line
+        self._pacer.put(number, line)
         if self._watch_token and number % listeners.EVERY == 0:
             await listeners.watch(self._caller.voice_url, line.call_id, self._watch_token, self._watched)
 

@@ -73,12 +73,12 @@ class Churn:
                 await asyncio.sleep(1)
                 continue
             self._setups.append((time.monotonic() - began) * 1_000)
-            self._pacer.lines[place] = line
+            self._pacer.put(place, line)
             until = began + self._mean_s * self._chance.uniform(SHORTEST, 2 - SHORTEST)
             with suppress(TimeoutError):
                 async with asyncio.timeout(until - time.monotonic()):
                     await self._over.wait()
-            self._pacer.lines[place] = None
+            self._pacer.put(place, None)
             self._lost += line.lost
             line.hang_up()
             self._ended += 1

@@ -1,11 +1,15 @@
 """The bench measures what it says: a short run, and the parts that could quietly miss something."""
 
+import asyncio
 import base64
 import json
+import shutil
+import socket
 import struct
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -155,6 +159,118 @@ def test_lost_and_disordered_frames_are_counted(order, lost, disordered):
     assert report["forward_all_ms"]["count"] == len(order)
 
 
+class Connection:
+    """The transport of a line whose socket is one end of a pair, and which takes all or holds all."""
+
+    def __init__(self, end):
+        self.end, self.holds, self.held = end, False, b""
+
+    def get_extra_info(self, _name):
+        return self.end
+
+    def get_write_buffer_size(self):
+        return len(self.held)
+
+    def write(self, data):
+        if self.holds:
+            self.held += data
+        else:
+            self.end.sendall(data)
+
+
+@contextmanager
+def line_of(number):
+    import line
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        opened = asyncio.Future(loop=asyncio.get_running_loop())
+        opened.set_result(None)
+        caller = line.Line(number, line.Caller("http://127.0.0.1/", "token", 40, 1_000), opened)
+        caller.connection_made(Connection(ours))
+        caller.start({})
+        theirs.recv(65_536)
+        yield caller, ours, theirs
+
+
+def pacer_with(line):
+    import pacing
+
+    pacer = pacing.Pacer(1)
+    pacer.put(0, line)
+    return pacer
+
+
+needs_c = pytest.mark.skipif(
+    shutil.which("cc") is None, reason="without a C compiler the phones send from Python alone"
+)
+
+
+@needs_c
+@pytest.mark.parametrize("number", [7, 9, 300])
+async def test_frames_from_c_are_those_from_python(number):
+    import frames
+    import pump
+    import stamps
+
+    with line_of(number) as (line, _, theirs):
+        pacer = pacer_with(line)
+        for count in range(120):
+            assert pacer._send_in_c(pacer._send_due, 0, 0) == 0
+            sent = theirs.recv(65_536)
+            assert line.sent == count + 1
+            ((_, text, _),) = frames.Frames().feed(sent)
+            ((*_, sent_ns),) = stamps.read(base64.b64decode(json.loads(text)["media"]["payload"]))
+            line.state.sent = count
+            line.send_frame(sent_ns)
+            assert theirs.recv(65_536) == sent
+            assert line.state.status == pump.READY
+
+
+@needs_c
+async def test_message_that_goes_out_in_part_is_completed_before_the_next():
+    import frames
+    import pump
+
+    with line_of(3) as (line, ours, theirs):
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        pacer = pacer_with(line)
+        while not pacer._send_in_c(pacer._send_due, 0, 0):
+            pass
+        assert line.state.status == pump.STUCK
+        line._transport.holds = True
+        pacer._send(0, 0)
+        assert line.state.status == pump.BUSY
+        pacer._send(0, 0)
+        line.hang_up()
+        assert pacer._send_in_c(pacer._send_due, 0, 0) == 0
+        theirs.setblocking(False)
+        arrived = b""
+        with suppress(BlockingIOError):
+            while piece := theirs.recv(65_536):
+                arrived += piece
+        reader = frames.Frames()
+        told = [json.loads(text) for _, text, _ in reader.feed(arrived + line._transport.held)]
+    assert [message.get("sequenceNumber") for message in told] == [str(n) for n in range(2, len(told) + 2)]
+    assert told[-1]["event"] == "stop"
+    assert len(told) == line.sent + 1
+
+
+async def test_phones_send_from_python_where_there_is_no_compiler(monkeypatch, capfd):
+    import pump
+
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    pump.load.cache_clear()
+    with line_of(3) as (line, _, theirs):
+        pacer = pacer_with(line)
+        pacer.recording = True
+        pacer._send(0, 0)
+        assert b'"sequenceNumber":"2"' in theirs.recv(65_536)
+        assert len(pacer.late) == line.sent == 1
+    pump.load.cache_clear()
+    assert "no C compiler" in capfd.readouterr().err
+
+
 def test_endpoint_without_its_webhook_is_missing():
     from book import Book, first_word
 
@@ -232,3 +348,35 @@ async def test_limit_of_a_system_is_found(limit):
     assert held <= limit < failed
     assert failed - held <= max(1, failed * limits.CLOSE_ENOUGH)
     assert len(runs) == len(tried) <= 20
+
+
+async def test_run_without_a_result_does_not_hold(capsys):
+    import limits
+    import measure
+
+    none = {"count": 1, "p50": 1.0, "p99": 1.0, "max": 1.0}
+
+    async def run(plan, _which):
+        if plan.calls > 150:
+            raise measure.RunFailedError("out of memory")
+        counts = {"calls": plan.calls, "calls_ended": plan.calls, "calls_failed": 0, "frames_lost": 0}
+        return counts | {"webhooks_missing": 0, "forward_newest_ms": none, "end_to_webhook_ms": none}
+
+    common = {"seconds": 1, "settle_s": 1, "rate": 1, "speech_ms": 1, "pause_ms": 1, "mix": True, "tls": False}
+    plan = measure.Plan(system="voicebot", calls=100, pin=False, **common)
+    runs = await limits.find([plan], run)
+    assert max(run["calls"] for run in runs) <= 150
+    assert "does not hold: no result: out of memory" in capsys.readouterr().out
+    with pytest.raises(measure.RunFailedError):
+        await limits.find([measure.Plan(system="voicebot", calls=200, pin=False, **common)], run)
+
+
+@pytest.mark.parametrize("name", ["calls_failed", "frames_lost", "webhooks_missing", "calls_ended"])
+def test_run_with_a_fault_does_not_hold(name):
+    import limits
+
+    none = {"count": 0, "p50": None, "p99": None, "max": None}
+    counts = {"calls": 5, "calls_ended": 5, "calls_failed": 0, "frames_lost": 0, "webhooks_missing": 0}
+    run = counts | {"forward_newest_ms": none, "end_to_webhook_ms": none}
+    assert limits.faults(run) == []
+    assert len(limits.faults(run | {name: 1})) == 1

@@ -174,9 +174,9 @@ TURNS = (
 SONIOX = (
     Panel(
         "Audio forwarded within",
-        "From a batch's newest audio to its hand-over to the Soniox socket.",
+        "From a batch's newest audio to its hand-over to the Soniox socket, and how long batches are.",
         "s",
-        quantiles("voicebot_forward_latency_seconds"),
+        quantiles("voicebot_forward_latency_seconds") | {"batch": f"max (voicebot_batch_seconds{HERE}}})"},
     ),
     Panel(
         "Errors",

@@ -16,6 +16,7 @@ from voicebot.call.rooms import Rooms
 from voicebot.carrier import Carrier
 from voicebot.clips import Clips
 from voicebot.config import LimitSettings, Settings
+from voicebot.core.batching import Batching
 from voicebot.courier import Courier, open_session
 from voicebot.errors import ConfigurationError, VoicebotError
 from voicebot.live import Live
@@ -120,7 +121,7 @@ async def _open_rooms(settings: Settings, tracing: Tracing | None, crew: Alone) 
         Clips(settings.play, metrics) as clips,
         Carrier(settings.twilio) as carrier,
     ):
-        accounts = Accounts(settings.soniox, metrics.soniox)
+        accounts, batching = Accounts(settings.soniox, metrics.soniox), Batching(settings.soniox.batch_ms)
         rooms = Rooms(
             settings=settings,
             doors=Doors(settings.public_url, named=crew.share.of > 1),
@@ -132,7 +133,8 @@ async def _open_rooms(settings: Settings, tracing: Tracing | None, crew: Alone) 
             live=Live(settings.live.history),
             metrics=metrics,
             recorder=Recorder(settings.record),
-            pressure=Pressure(settings.limits, metrics),
+            pressure=Pressure(settings.limits, metrics, batching),
+            batching=batching,
             tracing=tracing or opened,
         )
         yield rooms, carrier
@@ -285,7 +287,7 @@ def _application(rooms: Rooms, calls: Calls, dialled: Dialled, carrier: Carrier,
     twilio, limits, doors = settings.twilio, settings.limits, rooms.doors
     twilio_doors = TwilioDoors(twilio, limits, doors, signatures, calls, dialled, metrics, elsewhere=elsewhere)
     application.add_routes(twilio_doors.routes())
-    application.add_routes(MediaDoor(twilio, limits, doors, signatures, calls, metrics).routes())
+    application.add_routes(MediaDoor(twilio, limits, doors, signatures, calls, rooms.batching, metrics).routes())
     _mount_api(application, rooms, calls, dialled, carrier, history)
     return application
 

@@ -130,6 +130,7 @@ class Metrics:
         self.endpoints_stopped = self._gauge("endpoints_stopped", "Endpoints that have answered 410")
 
     def _of_rooms(self) -> None:
+        self.batch = self._gauge("batch_seconds", "Audio that goes up in one message")
         self.loop_lag = self._histogram("loop_lag_seconds", "How late the event loop runs", LAGS_S)
         self.loop_lag_window = self._gauge("loop_lag_window_seconds", "The same over the last seconds", quantile=())
         self.overloaded = self._gauge("overloaded", "1 while further calls would hurt", why=())

@@ -1,15 +1,17 @@
-"""How hard pressed this process is: how late its event loop runs, and how much memory it holds."""
+"""How hard pressed this process is: how late its event loop runs, how much of a core it takes, how much memory it holds."""
 
 import asyncio
 import math
 import os
 import sys
+import time
 from collections import deque
 from pathlib import Path
 
 import structlog
 
 from voicebot.config import LimitSettings
+from voicebot.core.batching import Batching
 from voicebot.metrics import Metrics
 
 TICK_S = 0.1
@@ -20,6 +22,8 @@ QUANTILES = (0.5, 0.95, 0.99, 1.0)
 JUDGED = 0.95
 """Half a second of ten may be late: a collection of garbage or one slow disk is no overload, a full second is."""
 LAG_RELIEVED = 0.5
+LAG_BUSY_S = 0.02
+"""An event loop that is a frame late has no time for each one, however little of a core this process gets."""
 MEMORY_RELIEVED = 0.95
 """Memory that calls give back does not all go back to the system, so relief cannot wait for much."""
 MEBIBYTE = 1_048_576
@@ -58,10 +62,13 @@ class LagWindow:
 
 
 class Pressure:
-    """Says whether further calls would hurt those that run; with hysteresis, so that it does not flap."""
+    """Says whether further calls would hurt those that run; with hysteresis, so that it does not flap.
 
-    def __init__(self, limits: LimitSettings, metrics: Metrics) -> None:
-        self._limits, self._metrics = limits, metrics
+    `batching` is told how busy the process is, so that batches follow.
+    """
+
+    def __init__(self, limits: LimitSettings, metrics: Metrics, batching: Batching) -> None:
+        self._limits, self._metrics, self._batching = limits, metrics, batching
         self._window = LagWindow(max(1, round(limits.lag_window_s / TICK_S)))
         self.lag = ""
         """Why the event loop's lag forbids further calls; empty when it does not."""
@@ -73,15 +80,18 @@ class Pressure:
     async def run(self) -> None:
         """Measure until cancelled."""
         now, beat = asyncio.get_running_loop().time, 0
-        due = now() + TICK_S
+        since, spent_s = now(), time.process_time()
+        due = since + TICK_S
         while True:
             await asyncio.sleep(due - now())
-            woke = now()
-            self.tick(max(0.0, woke - due))
+            woke, spent_before_s, spent_s = now(), spent_s, time.process_time()
+            lag_s = max(0.0, woke - due)
+            self.tick(lag_s)
+            self.spent(spent_s - spent_before_s, lag_s, woke - since)
             beat = (beat + 1) % SECOND
             if not beat:
                 self._look()
-            due = max(due + TICK_S, woke)
+            since, due = woke, max(due + TICK_S, woke)
 
     def tick(self, lag_s: float) -> None:
         """Take a measurement: the event loop was `lag_s` late."""
@@ -96,7 +106,13 @@ class Pressure:
         self._told("overloaded", self.lag, text, limit=f"{self._limits.max_lag_ms} ms")
         self.lag = text
 
+    def spent(self, cpu_s: float, lag_s: float, elapsed_s: float) -> None:
+        """Take a measurement: of `elapsed_s` the process has worked for `cpu_s`, and the event loop was so late at its end."""
+        if elapsed_s > 0:
+            self._batching.note(max(cpu_s / elapsed_s, lag_s / LAG_BUSY_S), elapsed_s)
+
     def _look(self) -> None:
+        self._metrics.batch.set(self._batching.ms / 1_000)
         for share, lag in zip(QUANTILES, self._window.quantiles(*QUANTILES), strict=True):
             self._metrics.loop_lag_window.labels(f"{share:g}").set(lag)
         if self._limits.max_memory_mb:

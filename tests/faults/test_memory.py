@@ -11,6 +11,7 @@ from voicebot.call import dialogue, past
 from voicebot.call.inputs import FromTrack
 from voicebot.config import LimitSettings
 from voicebot.core import echo
+from voicebot.core.batching import Batching
 from voicebot.core.events import Endpoint, Heard, MarkReached, StreamStarted, Token
 from voicebot.core.transcript import Transcript
 from voicebot.live import history
@@ -34,7 +35,7 @@ def test_the_process_knows_what_it_holds():
 
 def test_the_judgement_does_not_flap(logs):
     metrics = Metrics()
-    judge = Pressure(LimitSettings(max_memory_mb=1_000), metrics)
+    judge = Pressure(LimitSettings(max_memory_mb=1_000), metrics, Batching(100))
     seen = []
     for megabytes in (990, 1_000, 1_001, 990, 951, 949, 990, 1_001):
         judge.weigh(megabytes * MEBIBYTE)

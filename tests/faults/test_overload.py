@@ -6,6 +6,7 @@ import time
 import pytest
 
 from voicebot.config import LimitSettings
+from voicebot.core.batching import Batching
 from voicebot.metrics import Metrics
 from voicebot.pressure import LagWindow, Pressure
 
@@ -16,7 +17,7 @@ HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
 
 def pressure(**limits):
     metrics = Metrics()
-    return Pressure(LimitSettings(**limits), metrics), metrics
+    return Pressure(LimitSettings(**limits), metrics, Batching(100)), metrics
 
 
 # --- the window -----------------------------------------------------------------------------------
@@ -114,6 +115,29 @@ def timed(judge, count=100):
     began = time.perf_counter()
     ticking(judge, count, 0.001)
     return (time.perf_counter() - began) / count
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def batches(cpu_s, lag_s):
+    """The lengths of batches within ten seconds of which every tenth goes like this."""
+    batching = Batching(100)
+    judge, found = Pressure(LimitSettings(), Metrics(), batching), []
+    for _ in range(100):
+        judge.spent(cpu_s, lag_s, 0.1)
+        found.append(batching.ms)
+    return sorted(set(found))
+
+
+def test_batches_grow_with_the_processor_time_and_with_the_lag():
+    assert batches(0.01, 0.001) == [20]
+    assert batches(0.09, 0.0) == [20, 40, 60, 80, 100]
+    assert batches(0.01, 0.05) == [20, 40, 60, 80, 100]
+
+
+def test_two_measurements_at_one_time_say_nothing():
+    Pressure(LimitSettings(), Metrics(), Batching(100)).spent(0.0, 0.0, 0.0)
 
 
 # --- a service whose loop stands still ------------------------------------------------------------

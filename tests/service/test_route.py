@@ -5,6 +5,7 @@ import pytest
 from voicebot.call.route import Route
 from voicebot.config import Settings
 from voicebot.core.actions import HangUp, Redirect, SendDigits, Transfer
+from voicebot.core.batching import Batching
 from voicebot.soniox_accounts import Accounts
 from voicebot.wire.twiml import Doors
 
@@ -18,7 +19,8 @@ async def route():
         return
 
     doors, accounts = Doors("https://voice.example.com"), Accounts(SETTINGS.soniox)
-    return Route(SETTINGS.default, SETTINGS, doors, accounts, deliver, lambda _leg: None)
+    batching = Batching(SETTINGS.soniox.batch_ms)
+    return Route(SETTINGS.default, SETTINGS, doors, accounts, batching, deliver, lambda _leg: None)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 import uvloop
 
+from tests.web.conftest import FRAME
 from voicebot import live
+from voicebot.core.batching import Batching
 from voicebot.web.low_water import FRAME_HEAD, LowWater
 
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
-BUSY = {"low_water_calls": 0, "low_water_frames": 5}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="SO_RCVLOWAT is Linux's")
 
 
@@ -101,11 +102,17 @@ def test_several_messages_are_one_wake_up_and_lowering_brings_the_rest(factory):
         runner.run(scenario())
 
 
+@pytest.fixture
+def busy(monkeypatch):
+    """A process that is busy, and stays it."""
+    monkeypatch.setattr(Batching, "note", lambda self, *_: setattr(self, "ms", 100))
+
+
 # --- the door -------------------------------------------------------------------------------------
 
 
-async def test_a_call_while_many_share_the_core(house, carrier):
-    h = await house(HELLO, twilio=BUSY)
+async def test_a_call_while_many_share_the_core(house, carrier, busy):
+    h = await house(HELLO)
     async with carrier(h) as twilio, twilio.talking() as stream:
         for _ in range(60):
             await stream.media()
@@ -118,8 +125,8 @@ async def test_a_call_while_many_share_the_core(house, carrier):
     assert len(h.tap.stt[0].audio) == 160 * 60
 
 
-async def test_what_is_shorter_than_the_mark_is_heard_when_the_flow_stops(house, carrier):
-    h = await house(HELLO, twilio=BUSY)
+async def test_what_is_shorter_than_the_mark_is_heard_when_the_flow_stops(house, carrier, busy):
+    h = await house(HELLO)
     async with carrier(h) as twilio, twilio.talking() as stream:
         for _ in range(30):
             await stream.media()
@@ -146,8 +153,8 @@ async def test_many_frames_of_one_read_are_all_heard_in_order(house, carrier):
     assert h.tap.stt[0].audio == b"".join(bytes([value]) * 160 for value in range(200))
 
 
-async def test_audio_before_a_key_is_heard_before_it(house, carrier):
-    h = await house([{"at_ms": 20, "partial": " word"}], twilio=BUSY)
+async def test_audio_before_a_key_is_heard_before_it(house, carrier, busy):
+    h = await house([{"at_ms": 20, "partial": " word"}])
     async with carrier(h) as twilio, twilio.talking() as stream:
         await h.tap.sessions.until(lambda session: "transcribe" in session.path)
         await stream.media(10)
@@ -156,3 +163,27 @@ async def test_audio_before_a_key_is_heard_before_it(house, carrier):
         await stream.closed()
         await h.empty()
     assert len(h.tap.stt[0].audio) == 160 * 10
+
+
+async def test_an_idle_service_sends_each_frame_at_once_a_busy_one_five(house, carrier):
+    h = await house(HELLO)
+    batching = h.service.calls._rooms.batching
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        await stream.media()
+        await h.tap.changed.until(lambda message: message == FRAME)
+        await stream.stop()
+        await stream.closed()
+        await h.empty()
+    assert batching.ms < 100
+
+
+async def test_a_key_takes_the_audio_before_it_along(house, carrier, busy):
+    h = await house(HELLO)
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        await h.tap.sessions.until(lambda session: "transcribe" in session.path)
+        await stream.media(2)
+        await stream.send(event="dtmf", streamSid=stream.sid, dtmf={"track": "inbound_track", "digit": "1"})
+        await h.tap.changed.until(lambda message: message == 2 * FRAME)
+        await stream.stop()
+        await stream.closed()
+        await h.empty()

@@ -89,7 +89,7 @@ class Call:
         # When the mailbox is full, the alarm is set again after the next input.
         self._alarm = Alarm(self._wake_at, lambda: self.offer(Tick()))
         doors = rooms.doors.of(identity.carrier_id)
-        self.route = Route(options, rooms.settings, doors, rooms.accounts, self.put, self._open)
+        self.route = Route(options, rooms.settings, doors, rooms.accounts, rooms.batching, self.put, self._open)
         self._speaker = Speaker(rooms, options.voice, trace, self.put, self._adjust, self.route.leave)
         self._recording = self.route.leg.recording = rooms.recorder.open(head_of(identity, options), _now())
         self._dialogue = Dialogue(

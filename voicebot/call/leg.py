@@ -10,6 +10,7 @@ from voicebot.call.inputs import CallInput, FromTrack
 from voicebot.call.trace import CallTrace
 from voicebot.config import NumberSettings, Settings
 from voicebot.core.audio import BYTES_PER_MS, SpeechDetector, Timeline, duration_ms
+from voicebot.core.batching import Batching
 from voicebot.core.echo import EchoGuard
 from voicebot.core.events import Media, SpeechStarted, SpeechStopped, StreamStarted, SttEvent, Track
 from voicebot.recorder import CallRecording
@@ -71,6 +72,7 @@ class Leg:
         token: str,
         settings: Settings,
         accounts: Accounts,
+        batching: Batching,
         options: NumberSettings,
         deliver: Callable[[CallInput], Awaitable[None]],
     ) -> None:
@@ -92,6 +94,7 @@ class Leg:
                     options.stt,
                     _labelled(number, track, deliver),
                     accounts=accounts,
+                    batching=batching,
                     recovers=True,
                 ),
             )
@@ -201,6 +204,11 @@ class Leg:
         return min(
             (each.last_media_at + STALL_S for each in self._listeners.values() if each.detector.speaking), default=None
         )
+
+    def flush(self) -> None:
+        """Let the recognisers have what was heard, without waiting for a batch to fill."""
+        for listener in self._listeners.values():
+            listener.recognition.flush()
 
     def finalize(self, track: Track) -> None:
         """Ask the recogniser of one track to settle what it has."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from voicebot.clips import Clips
 from voicebot.config import Settings
+from voicebot.core.batching import Batching
 from voicebot.courier import Courier
 from voicebot.live import Live
 from voicebot.metrics import Metrics
@@ -30,5 +31,6 @@ class Rooms:
     live: Live
     metrics: Metrics
     pressure: Pressure
+    batching: Batching
     recorder: Recorder
     tracing: Tracing

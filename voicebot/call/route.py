@@ -10,6 +10,7 @@ from voicebot.call.inputs import CallInput, CarrierAsks, CarrierSay, Dialed, Han
 from voicebot.call.leg import Leg
 from voicebot.config import NumberSettings, Settings
 from voicebot.core.actions import Configure, EndpointPolicy, HangUp, Redirect, SendDigits, Transfer
+from voicebot.core.batching import Batching
 from voicebot.core.events import StreamStarted, Tick
 from voicebot.soniox_accounts import Accounts
 from voicebot.wire import twiml
@@ -43,6 +44,7 @@ class Route:
         settings: Settings,
         doors: Doors,
         accounts: Accounts,
+        batching: Batching,
         deliver: Callable[[CallInput], Awaitable[None]],
         open_leg: Callable[[Leg], None],
     ) -> None:
@@ -64,7 +66,7 @@ class Route:
         self._asked = 0
         """How often the carrier has asked for the current leg without opening it."""
         self._askers: list[asyncio.Future[str]] = []
-        self._settings, self._doors, self._accounts = settings, doors, accounts
+        self._settings, self._doors, self._accounts, self._batching = settings, doors, accounts, batching
         self._deliver, self._open_leg = deliver, open_leg
         self.leg = self._next_leg(1)
         self._opening = self.answer()
@@ -248,9 +250,8 @@ class Route:
         return True
 
     def _next_leg(self, number: int) -> Leg:
-        return Leg(
-            number, secrets.token_urlsafe(TOKEN_BYTES), self._settings, self._accounts, self.options, self._deliver
-        )
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        return Leg(number, token, self._settings, self._accounts, self._batching, self.options, self._deliver)
 
 
 async def _unheard(_event: CallInput) -> None:

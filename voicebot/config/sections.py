@@ -77,10 +77,8 @@ class TwilioSettings(Section):
     """Largest form body taken on the HTTP doors."""
     form_timeout_s: Seconds = 10
     """From the head of a request to the last byte of its form."""
-    low_water_frames: Annotated[int, Field(ge=0, le=25)] = 5
-    """Media messages that the kernel collects before it wakes the service (Linux, `SO_RCVLOWAT`), when many calls share a core; 0 for never."""
-    low_water_calls: Annotated[int, Field(ge=0)] = 40
-    """So many streams at a time are many; with fewer there is time to hear each message at once."""
+    low_water: bool = True
+    """Let the kernel collect the media messages of one upstream batch before it wakes the service (`SO_RCVLOWAT`); only on Linux, and where TLS does not end in the service itself."""
     max_gap_ms: Milliseconds = 10_000
     """Longest hole in the media timestamps that is filled with silence."""
     api_url: WebUrl = "https://api.twilio.com"
@@ -138,7 +136,7 @@ class SonioxSettings(Section):
     finish_timeout_s: Seconds = 3
     """From end of audio to `finished`."""
     batch_ms: Annotated[int, Field(ge=20, le=500)] = 100
-    """Audio collected before one upstream message; flushed early by finalize and end of audio."""
+    """Most audio collected before one upstream message: 20 ms while the process has time, up to this the busier it is. Finalize and end of audio flush it."""
     max_message_bytes: int = 1_048_576
     tts_first_audio_timeout_s: Seconds = 5
     tts_idle_close_s: Seconds = 30

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import structlog
 
 from voicebot.config import SonioxSettings
+from voicebot.core.batching import Batching
 from voicebot.core.events import Finalized, Finished, SttEvent, SttFailed, SttRecovered
 from voicebot.core.incidents import Failed, Reconnecting, Replayed
 from voicebot.errors import PeerRefused, PeerUnavailable
@@ -37,6 +38,7 @@ class Recognition:
 
     A session that is lost loses no words: what was not settled is heard again by the next one. With `recovers`,
     `SttFailed` is not the end where what is wrong may pass: it is tried again until `SttRecovered` or the end of audio.
+    Batches have the length of `batching`, without it always that of `soniox.batch_ms`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Recognition:
         audio_format: AudioFormat = TELEPHONE,
         *,
         accounts: Accounts | None = None,
+        batching: Batching | None = None,
         recovers: bool = False,
     ) -> None:
         self._settings = settings
@@ -54,7 +57,7 @@ class Recognition:
         self._patience = Patience(settings, self._accounts, recovers=recovers)
         self._options = self._wanted = options
         self._deliver = deliver
-        self._line = Line(audio_format, settings)
+        self._line = Line(audio_format, settings, batching or Batching.fixed(settings.batch_ms))
         self._ledger = Ledger(audio_format.bytes_per_second)
         self._session: Session | None = None
         self._undelivered: deque[SttEvent] = deque()
@@ -86,6 +89,11 @@ class Recognition:
         """Take audio, 8 kHz µ-law unless another format was given; kept until it is settled, beyond a bound dropped."""
         if not self._over:
             self._line.feed(payload)
+
+    def flush(self) -> None:
+        """Send what was fed without waiting for its batch to fill."""
+        if not self._over and self._line.upstream.flush():
+            self._line.ring()
 
     def finalize(self) -> None:
         """Ask to settle everything fed so far; answered by exactly one `Finalized`, be it by Soniox or in its place.

@@ -8,6 +8,7 @@ import structlog
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.config import SonioxSettings
+from voicebot.core.batching import Batching
 from voicebot.core.events import Finalized, Heard, SttEvent
 from voicebot.errors import PeerProtocolError
 from voicebot.soniox_line import SonioxLine
@@ -25,6 +26,9 @@ PROVEN_S = 1
 """A session that has answered and stands for so long works."""
 BURST_S = 5
 """So much of a backlog is sent at once (Soniox, real-time error handling: short bursts are fine)."""
+
+NEARLY = 0.75
+"""Share of a batch: one message of four or five is missing."""
 
 log = structlog.get_logger()
 
@@ -50,15 +54,12 @@ class Lost:
 class Line:
     """The upstream with a bell: `next` waits until there is something to send; a batch that does not fill goes anyway."""
 
-    def __init__(self, audio_format: AudioFormat, settings: SonioxSettings) -> None:
-        self.format = audio_format
-        frames_per_batch = settings.batch_ms * audio_format.bytes_per_second // 1_000 // audio_format.frame_bytes
-        self.upstream = Upstream(
-            frames_per_batch * audio_format.frame_bytes,
-            settings.replay_ms * audio_format.bytes_per_second // 1_000,
-            audio_format,
-        )
-        self._batch_s = settings.batch_ms / 1_000
+    def __init__(self, audio_format: AudioFormat, settings: SonioxSettings, batching: Batching) -> None:
+        self.format, self._batching = audio_format, batching
+        self._batch_ms = self._batch_bytes = 0
+        longest_bytes = self.bytes_of(settings.batch_ms)
+        longest_bytes -= longest_bytes % audio_format.frame_bytes
+        self.upstream = Upstream(longest_bytes, self.bytes_of(settings.replay_ms), audio_format)
         self._bell = asyncio.Event()
         self.room = asyncio.Event()
         self.room.set()
@@ -73,8 +74,15 @@ class Line:
         self._bell.set()
 
     def feed(self, payload: bytes) -> None:
-        """Append audio; it leaves when its batch is full, or when no more comes for the length of a batch."""
-        if self.upstream.feed(payload):
+        """Append audio; it leaves when its batch is full, or when no more comes for the length of a batch.
+
+        What comes together and is nearly a batch is one: whoever collected it collects anew, and so both keep step.
+        """
+        if self._batch_ms != self._batching.ms:
+            self._batch_ms = self._batching.ms
+            self._batch_bytes = self.bytes_of(self._batch_ms)
+        nearly = len(payload) >= NEARLY * self._batch_bytes
+        if self.upstream.feed(payload, len(payload) if nearly else self._batch_bytes):
             self._whole_at = asyncio.get_running_loop().time()
             self._bell.set()
             if not self.upstream.half_empty:
@@ -83,7 +91,7 @@ class Line:
             loop = asyncio.get_running_loop()
             self._fed_at = loop.time()
             if self._timer is None:
-                self._timer = loop.call_at(self._fed_at + self._batch_s, self._flush)
+                self._timer = loop.call_at(self._fed_at + self._batch_ms / 1_000, self._flush)
 
     async def next(self) -> Item:
         """Wait for the next item."""
@@ -122,7 +130,7 @@ class Line:
         if not self.upstream.partial:
             return
         loop = asyncio.get_running_loop()
-        due = self._fed_at + self._batch_s
+        due = self._fed_at + self._batch_ms / 1_000
         if loop.time() < due:
             self._timer = loop.call_at(due, self._flush)
         elif self.upstream.flush():

@@ -6,6 +6,7 @@ from voicebot.call.call import Call
 from voicebot.call.inputs import FromTrack
 from voicebot.call.leg import Leg
 from voicebot.config import TwilioSettings
+from voicebot.core.batching import Batching
 from voicebot.core.events import Media
 from voicebot.web.low_water import LowWater
 
@@ -67,6 +68,10 @@ class Inlet:
         while self._untold:
             await self._call.put(self._untold.pop(0))
 
+    def hasten(self) -> None:
+        """Let what was heard go up at once: something follows that it must not come after."""
+        self._leg.flush()
+
     def look(self, now: float, frames: int, silence_s: float) -> None:
         """See whether the stream has fallen silent; wait for `frames` at a time as long as it flows."""
         if now - self._audio_at >= STOPPED_S:
@@ -81,8 +86,8 @@ class Inlet:
 class Inlets:
     """All streams, looked at together: a timer each, set anew by each message, would cost more than the messages."""
 
-    def __init__(self, settings: TwilioSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: TwilioSettings, batching: Batching) -> None:
+        self._settings, self._batching = settings, batching
         self._inlets: dict[Inlet, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -101,9 +106,8 @@ class Inlets:
 
     @property
     def frames(self) -> int:
-        """Media messages that are waited for at a time: one as long as there is time for each."""
-        busy = len(self._inlets) >= self._settings.low_water_calls
-        return max(1, self._settings.low_water_frames) if busy else 1
+        """Media messages that are waited for at a time: as many as go up together."""
+        return self._batching.frames if self._settings.low_water else 1
 
     def _set_timer(self) -> None:
         period_s = min(LOOK_S, self._settings.silence_timeout_s / 2)

@@ -13,6 +13,7 @@ from voicebot.call.inputs import LegClosed
 from voicebot.call.leg import Leg, MediaSocket
 from voicebot.call.registry import Calls
 from voicebot.config import LimitSettings, TwilioSettings
+from voicebot.core.batching import Batching
 from voicebot.core.events import CarrierEvent, Digit, Ignored, MarkReached, Media, StreamStarted, StreamStopped
 from voicebot.errors import PeerProtocolError, VoicebotError
 from voicebot.metrics import Metrics
@@ -72,12 +73,13 @@ class MediaDoor:
         doors: Doors,
         signatures: Signatures | None,
         calls: Calls,
+        batching: Batching,
         metrics: Metrics,
     ) -> None:
         self._most_pending, self._pending = limits.pending_streams, 0
         self._settings, self._doors, self._signatures = settings, doors, signatures
         self._calls, self._refusals = calls, Refusals(metrics)
-        self._inlets = Inlets(settings)
+        self._inlets = Inlets(settings, batching)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, relative to the public URL; the second is for streams whose address names their call."""
@@ -206,6 +208,7 @@ class MediaDoor:
                     case Media():
                         inlet.take(event, len(message.data))
                     case Digit() | MarkReached():
+                        inlet.hasten()
                         await call.put(event)
                     case StreamStopped(reason=reason):
                         return reason

@@ -133,13 +133,16 @@ class Upstream:
         """Requests to settle that have not been taken."""
         return self._items.count("finalize")
 
-    def feed(self, payload: bytes) -> bool:
-        """Append audio; return whether something became ready to be taken."""
+    def feed(self, payload: bytes, enough: int | None = None) -> bool:
+        """Append audio; return whether something became ready to be taken.
+
+        A batch is closed from `enough` bytes on, the most that go into one message unless given.
+        """
         if self.finished:
             return False
         self._batch += payload
         self._fed_bytes += len(payload)
-        return len(self._batch) >= self._batch_bytes and self.flush()
+        return len(self._batch) >= (enough or self._batch_bytes) and self.flush()
 
     def flush(self) -> bool:
         """Close the batch whatever its size; return whether there was one."""

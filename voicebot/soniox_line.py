@@ -72,6 +72,15 @@ class SonioxLine(asyncio.Protocol):
             if self._lost.done():
                 raise self._closed()
 
+    @property
+    def free(self) -> bool:
+        """Whether a message would be taken without a wait."""
+        return self._writable is None and self._protocol.state is State.OPEN
+
+    def put(self, message: bytes) -> None:
+        """Send one message as bytes, now; only while the line is `free`."""
+        self._write(self._framed(Opcode.BINARY, message))
+
     async def recv(self) -> str | bytes:
         """Return the next message; what has come before the end is returned before the end is told."""
         while not self._unread:

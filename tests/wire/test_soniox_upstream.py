@@ -226,3 +226,22 @@ def test_empty_news_is_no_news():
     assert ledger.take(said(Heard((), (Token("x"),)))) == [Heard((), (Token("x"),))]
     assert ledger.take(said(Heard())) == [Heard()], "the tail is gone"
     assert ledger.take(said(Heard())) == []
+
+
+def test_only_audio_is_taken_as_audio():
+    upstream = Upstream(4, 100)
+    assert upstream.empty and upstream.take_audio() is None
+    upstream.feed(b"abcd")
+    upstream.finalize()
+    assert upstream.take_audio() == Audio(b"abcd", 0)
+    assert upstream.take_audio() is None and not upstream.empty
+    assert upstream.take() == "finalize" and upstream.empty
+
+
+def test_what_is_enough_closes_a_batch():
+    upstream = Upstream(4, 100)
+    assert not upstream.feed(b"a", 2)
+    assert upstream.feed(b"bc", 2)
+    assert upstream.feed(b"de", 2)
+    assert upstream.feed(b"fghijk", 2), "but no message is longer than the longest"
+    assert drain(upstream) == [Audio(b"abc", 0), Audio(b"de", 3), Audio(b"fghi", 5), Audio(b"jk", 9)]

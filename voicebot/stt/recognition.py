@@ -15,8 +15,9 @@ from voicebot.core.incidents import Failed, Reconnecting, Replayed
 from voicebot.errors import PeerRefused, PeerUnavailable
 from voicebot.soniox_accounts import Account, Accounts
 from voicebot.soniox_socket import PeerBusy, open_socket, without_key
+from voicebot.stt.line import Line
 from voicebot.stt.patience import Again, GiveUp, Patience
-from voicebot.stt.session import ROLLOVER, Ended, Line, Lost, Session
+from voicebot.stt.session import ROLLOVER, Ended, Lost, Session
 from voicebot.wire.soniox_errors import ADVICE, Retry
 from voicebot.wire.soniox_ledger import Ledger
 from voicebot.wire.soniox_stt import SttOptions

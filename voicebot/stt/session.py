@@ -8,15 +8,15 @@ import structlog
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.config import SonioxSettings
-from voicebot.core.batching import Batching
 from voicebot.core.events import Finalized, Heard, SttEvent
 from voicebot.errors import PeerProtocolError
 from voicebot.soniox_line import SonioxLine
 from voicebot.soniox_socket import describe_close
+from voicebot.stt.line import Line
 from voicebot.wire.soniox_errors import ErrorFrame, Retry
 from voicebot.wire.soniox_ledger import Ledger
 from voicebot.wire.soniox_stt import END_OF_AUDIO, FINALIZE, KEEPALIVE, Message, SttOptions, config_message, read
-from voicebot.wire.soniox_upstream import Audio, AudioFormat, Item, Reconfigure, Upstream
+from voicebot.wire.soniox_upstream import Audio, Reconfigure
 
 ROLLOVER = "rollover"
 """Kind of a loss that we have brought about ourselves."""
@@ -26,9 +26,6 @@ PROVEN_S = 1
 """A session that has answered and stands for so long works."""
 BURST_S = 5
 """So much of a backlog is sent at once (Soniox, real-time error handling: short bursts are fine)."""
-
-NEARLY = 0.75
-"""Share of a batch: one message of four or five is missing."""
 
 log = structlog.get_logger()
 
@@ -51,92 +48,6 @@ class Lost:
     retry_after_s: float | None = None
 
 
-class Line:
-    """The upstream with a bell: `next` waits until there is something to send; a batch that does not fill goes anyway."""
-
-    def __init__(self, audio_format: AudioFormat, settings: SonioxSettings, batching: Batching) -> None:
-        self.format, self._batching = audio_format, batching
-        self._batch_ms = self._batch_bytes = 0
-        longest_bytes = self.bytes_of(settings.batch_ms)
-        longest_bytes -= longest_bytes % audio_format.frame_bytes
-        self.upstream = Upstream(longest_bytes, self.bytes_of(settings.replay_ms), audio_format)
-        self._bell = asyncio.Event()
-        self.room = asyncio.Event()
-        self.room.set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._fed_at = self._whole_at = 0.0
-        self.forwarded: Callable[[float], None] | None = None
-        """Told of each batch how many seconds after its newest audio the socket took it."""
-
-    def ring(self) -> None:
-        """Say that the upstream has something to send; a batch that was begun is whole by that."""
-        self._whole_at = max(self._whole_at, self._fed_at)
-        self._bell.set()
-
-    def feed(self, payload: bytes) -> None:
-        """Append audio; it leaves when its batch is full, or when no more comes for the length of a batch.
-
-        What comes together and is nearly a batch is one: whoever collected it collects anew, and so both keep step.
-        """
-        if self._batch_ms != self._batching.ms:
-            self._batch_ms = self._batching.ms
-            self._batch_bytes = self.bytes_of(self._batch_ms)
-        nearly = len(payload) >= NEARLY * self._batch_bytes
-        if self.upstream.feed(payload, len(payload) if nearly else self._batch_bytes):
-            self._whole_at = asyncio.get_running_loop().time()
-            self._bell.set()
-            if not self.upstream.half_empty:
-                self.room.clear()
-        if self.upstream.partial:
-            loop = asyncio.get_running_loop()
-            self._fed_at = loop.time()
-            if self._timer is None:
-                self._timer = loop.call_at(self._fed_at + self._batch_ms / 1_000, self._flush)
-
-    async def next(self) -> Item:
-        """Wait for the next item."""
-        while (item := self.upstream.take()) is None:
-            self._bell.clear()
-            await self._bell.wait()
-        if self.upstream.half_empty:
-            self.room.set()
-        return item
-
-    def sent(self, now: float) -> None:
-        """The socket has taken a batch; what waits behind it came later by as much as it lasts."""
-        if self.forwarded:
-            self.forwarded(now - self._whole_at + self.upstream.waiting_bytes / self.format.bytes_per_second)
-
-    def settled(self, ms: int, *, answers: int) -> None:
-        """Forget audio before `ms`, and so many requests to settle."""
-        self.upstream.settled(self.bytes_of(ms))
-        for _ in range(answers):
-            self.upstream.answered()
-
-    def bytes_of(self, ms: int) -> int:
-        """Return the size of so much audio."""
-        return ms * self.format.bytes_per_second // 1_000
-
-    def close(self) -> None:
-        """Stop the timer, and let go whoever waits for room."""
-        self.room.set()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _flush(self) -> None:
-        """One timer serves many batches: it goes on while audio comes, instead of being set anew for each frame."""
-        self._timer = None
-        if not self.upstream.partial:
-            return
-        loop = asyncio.get_running_loop()
-        due = self._fed_at + self._batch_ms / 1_000
-        if loop.time() < due:
-            self._timer = loop.call_at(due, self._flush)
-        elif self.upstream.flush():
-            self.ring()
-
-
 class _Backlog:
     """Audio that had to wait for the session is sent faster than it was spoken, but not all at once."""
 
@@ -147,9 +58,14 @@ class _Backlog:
         self._sent = -BURST_S * line.format.bytes_per_second
         self._bytes_per_second = settings.replay_speed * line.format.bytes_per_second
 
+    @property
+    def gone(self) -> bool:
+        """Nothing that had to wait is left."""
+        return self._left <= 0
+
     async def pace(self, size: int) -> None:
         """Wait until `size` further bytes may go out."""
-        if self._left <= 0:
+        if self.gone:
             return
         self._left -= size
         self._sent += size
@@ -216,7 +132,7 @@ class Session:
         """Send in order until the audio ends; a broken line is the receiver's news, it knows why."""
         try:
             while self._end_by is None:
-                match await self._line.next():
+                match await self._line.next(self._send_now):
                     case Audio() as audio:
                         await self._send_audio(audio)
                     case "finalize":
@@ -235,6 +151,18 @@ class Session:
         await self._backlog.pace(len(audio.data))
         self._ledger.send_audio(audio.position, len(audio.data))
         await self._socket.send(audio.data)
+        self._went()
+
+    def _send_now(self) -> bool:
+        """Send what has come while the sender waits, without waking it; return whether all could be sent."""
+        upstream = self._line.upstream
+        while self._backlog.gone and self._socket.free and (audio := upstream.take_audio()):
+            self._ledger.send_audio(audio.position, len(audio.data))
+            self._socket.put(audio.data)
+            self._went()
+        return upstream.empty
+
+    def _went(self) -> None:
         self._sent_at = self._loop.time()
         self._line.sent(self._sent_at)
 

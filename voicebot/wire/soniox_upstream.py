@@ -4,6 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from voicebot.wire.soniox_stt import CONTAINER, SttOptions
 
 MAX_FINALIZES = 32
@@ -44,8 +46,7 @@ class AudioFormat:
         return self.encoding != CONTAINER
 
 
-@dataclass(frozen=True, slots=True)
-class Audio:
+class Audio(msgspec.Struct, frozen=True, gc=False):
     """A batch; `position` counts bytes from the start of the whole stream."""
 
     data: bytes
@@ -129,6 +130,11 @@ class Upstream:
         return self.finished and not self._waiting_bytes
 
     @property
+    def empty(self) -> bool:
+        """Whether there is nothing to be taken."""
+        return not self._items
+
+    @property
     def finalizes(self) -> int:
         """Requests to settle that have not been taken."""
         return self._items.count("finalize")
@@ -140,8 +146,14 @@ class Upstream:
         """
         if self.finished:
             return False
+        size, start = len(payload), self._fed_bytes
+        self._fed_bytes += size
+        if not self._batch and (enough or self._batch_bytes) <= size <= self._batch_bytes:  # it is a batch, as it is
+            self._items.append(Audio(payload, start))
+            self._waiting_bytes += size
+            self._trim(self._keep_bytes)
+            return True
         self._batch += payload
-        self._fed_bytes += len(payload)
         return len(self._batch) >= (enough or self._batch_bytes) and self.flush()
 
     def flush(self) -> bool:
@@ -196,6 +208,13 @@ class Upstream:
         if self._format.resumable:
             self._sent.append(item)
             self._sent_bytes += size
+        return item
+
+    def take_audio(self) -> Audio | None:
+        """Take the next item if it is audio."""
+        if not self._items or not isinstance(item := self._items[0], Audio):
+            return None
+        self.take()
         return item
 
     def take_options(self) -> SttOptions | None:

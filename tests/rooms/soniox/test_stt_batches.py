@@ -64,3 +64,31 @@ async def test_flush_and_finalize_wait_for_nothing(line):
     recognition.feed(FRAME)
     recognition.finalize()
     assert (await got.get(), await got.get()) == (160, FINALIZE)
+
+
+async def test_a_batch_goes_without_a_turn_of_the_loop_unless_the_network_takes_nothing(line):
+    recognition, _, got = line
+    upstream = recognition._line.upstream
+    recognition.feed(5 * FRAME)
+    assert await got.get() == 5 * 160
+    assert recognition._line._outlet is not None
+    recognition.feed(5 * FRAME)
+    assert upstream.empty
+    socket = recognition._session._socket
+    socket.pause_writing()
+    recognition.feed(5 * FRAME)
+    recognition.feed(4 * FRAME)
+    recognition.finalize()
+    assert not upstream.empty
+    socket.resume_writing()
+    assert [await got.get() for _ in range(4)] == [800, 800, 640, FINALIZE]
+
+
+async def test_audio_behind_a_command_waits_for_it(line):
+    recognition, _, got = line
+    recognition.feed(5 * FRAME)
+    await got.get()
+    recognition.finalize()
+    recognition.feed(5 * FRAME)
+    assert not recognition._line.upstream.empty
+    assert [await got.get(), await got.get()] == [FINALIZE, 800]

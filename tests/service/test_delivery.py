@@ -9,7 +9,7 @@ from aiohttp import web
 from voicebot.local.phone.scenario import HangUp
 from voicebot.store import CallRow, EventRow
 from voicebot.store.database import open_engine
-from voicebot.store.writes import execute
+from voicebot.store.writes import Statements
 from voicebot.wire.webhook import encode
 from voicebot.wire.webhook_data import CallInfo, NoInputData
 from voicebot.wire.webhook_events import NoInputEvent
@@ -40,7 +40,7 @@ async def test_a_service_delivers_what_an_earlier_one_left(house, blank_store):
         numbers = {"from_number": "+15550101", "to_number": "+15550100", "direction": "inbound", "mode": "bot"}
         given = {"type": event.type, "wants_reply": True, "url": quiet.app.url, "body": encode(event)}
         row = EventRow(id=event.id, call_id="CAold", sequence=3, created_at=now, **given)
-        execute(connection, [CallRow(id="CAold", started_at=now, **numbers), row])
+        Statements(engine.dialect).execute(connection, [CallRow(id="CAold", started_at=now, **numbers), row])
     engine.dispose()
     await house(store={"url": f"sqlite:///{file}"}, webhook=SOON)
     await quiet.app.until("no_input", call="CAold")

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import sys
 import tracemalloc
 
 import pytest
@@ -161,6 +162,9 @@ async def held(call):
         while not (call._scribe._rows.empty() and call._lane._ledger._notes.empty()):
             await asyncio.sleep(0.05)
     gc.collect()
+    # CPython's cache of type attributes, 4,096 entries, holds names that C code asks for, each a string of its own: a
+    # datetime asked for its offset leaves one behind for about every second time. It is charged to whoever asked.
+    sys._clear_internal_caches()
     snapshot = tracemalloc.take_snapshot().filter_traces(
         [tracemalloc.Filter(True, "*/voicebot/*"), tracemalloc.Filter(False, "*/voicebot/local/*")]
     )
@@ -181,5 +185,5 @@ async def test_a_call_of_many_turns_holds_no_more_than_one_of_few(long_call):
     assert call.turns == 330
     grown = "\n".join(str(line) for line in after.compare_to(before, "lineno")[:8])
     print(few, many, grown)
-    # The measuring window, the libraries' caches of headers and the rows under way vary by some kilobytes.
-    assert many - few < 30_000, f"{few} bytes, then {many}:\n{grown}"
+    # The measuring window and the rows under way vary by some kilobytes.
+    assert many - few < 20_000, f"{few} bytes, then {many}:\n{grown}"

@@ -68,7 +68,7 @@ def sign(secrets: Sequence[str], event_id: str, timestamp: datetime, body: bytes
     Without secrets there is no `webhook-signature`. `timestamp` is aware and in UTC (LocalProtocolError otherwise):
     the library would silently sign another instant.
     """
-    if timestamp.tzinfo is None or timestamp.utcoffset() != timedelta(0):
+    if timestamp.tzinfo is not UTC and timestamp.utcoffset() != timedelta(0):
         raise LocalProtocolError("webhook timestamps are aware and in UTC")
     headers = {"webhook-id": event_id, "webhook-timestamp": str(int(timestamp.timestamp()))}
     if secrets:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import ssl
 import struct
-from collections import deque
 from collections.abc import Mapping
 from logging import Logger
 from typing import cast, override
@@ -45,7 +44,7 @@ class SonioxLine(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._lost: asyncio.Future[None] = self._loop.create_future()
-        self._unread: deque[str | bytes] = deque()
+        self._unread: list[str | bytes] = []
         self._parts: list[Frame] = []
         self._reader: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -91,7 +90,7 @@ class SonioxLine(asyncio.Protocol):
                 await self._reader
             finally:
                 self._reader = None
-        message = self._unread.popleft()
+        message = self._unread.pop(0)
         if self._paused and len(self._unread) <= FEW_UNREAD:
             self._paused = False
             if self._transport is not None and not self._lost.done():

@@ -1,14 +1,13 @@
-"""What tasks wait at: a flag and a queue as asyncio has them, which hold next to nothing while nobody waits.
-
-An asyncio.Event holds an empty deque, 0.75 KiB, and an asyncio.Queue four of them. A call has a dozen of these objects:
-18 KiB of each call were room for waiting tasks.
-"""
+"""What tasks wait at: a flag and a queue as asyncio has them, which hold next to nothing while nobody waits."""
 
 import asyncio
 
 
 class Flag:
-    """Like asyncio.Event: tasks wait until it is set."""
+    """Like asyncio.Event: tasks wait until it is set.
+
+    That one holds an empty deque, 0.75 KiB, and an asyncio.Queue four of them; a call has a dozen of these objects.
+    """
 
     __slots__ = ("_set", "_waiters")
 

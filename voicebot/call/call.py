@@ -59,6 +59,7 @@ from voicebot.core.events import (
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Streamed, Undelivered
 from voicebot.errors import LocalProtocolError
 from voicebot.stt import Recognition
+from voicebot.waiting import Queue
 from voicebot.wire import twiml
 
 
@@ -71,7 +72,7 @@ class Call:
         eyes = Eyes(options.redaction)
         trace = CallTrace(rooms.tracing, identity, options.mode)
         self._scribe = Scribe(identity, options.mode, eyes, rooms, trace)
-        self._mailbox: asyncio.Queue[CallInput] = asyncio.Queue(rooms.settings.limits.mailbox)
+        self._mailbox: Queue[CallInput] = Queue(rooms.settings.limits.mailbox)
         self._reporter = open_reporter(identity, eyes.webhook, rooms.settings)
         self._lane = rooms.courier.lane(
             identity.id,

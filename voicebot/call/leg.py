@@ -16,6 +16,7 @@ from voicebot.core.events import Media, SpeechStarted, SpeechStopped, StreamStar
 from voicebot.recorder import CallRecording
 from voicebot.soniox_accounts import Accounts
 from voicebot.stt import Recognition
+from voicebot.waiting import Flag
 from voicebot.wire import twilio
 
 ECHO_EVERY_MS = 60
@@ -80,7 +81,7 @@ class Leg:
         self.token = token
         self.stream_id = ""
         self.socket: MediaSocket | None = None
-        self.attached = asyncio.Event()
+        self.attached = Flag()
         self.origin = datetime.now(UTC)
         self.closed = False
         self.echo = EchoGuard()

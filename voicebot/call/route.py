@@ -13,6 +13,7 @@ from voicebot.core.actions import Configure, EndpointPolicy, HangUp, Redirect, S
 from voicebot.core.batching import Batching
 from voicebot.core.events import StreamStarted, Tick
 from voicebot.soniox_accounts import Accounts
+from voicebot.waiting import Flag
 from voicebot.wire import twiml
 from voicebot.wire.soniox_tts import VoiceOptions
 from voicebot.wire.twiml import Doors
@@ -55,7 +56,7 @@ class Route:
         """The stream is gone and the call goes on, as soon as the carrier asks what follows and opens another one."""
         self.closed = False
         """The call is ending: no further leg."""
-        self.begun = asyncio.Event()
+        self.begun = Flag()
         """The call has begun, or is over: from now on the carrier may be answered."""
         self.streamless_since: float | None = None
         """Since when a stream, or the end of a transfer, is waited for (loop time)."""

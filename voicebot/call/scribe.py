@@ -44,6 +44,7 @@ from voicebot.live import (
 from voicebot.metrics import PARTS, REASONS, one_of
 from voicebot.soniox_socket import without_key
 from voicebot.store.rows import AsideRow, CallCourse, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
+from voicebot.waiting import Queue
 from voicebot.wire.webhook_events import turn_data
 
 STORE_WAIT_S = 1.0
@@ -71,7 +72,7 @@ class Scribe:
         self._replied = 0
         """The newest event whose reply was counted."""
         self._end: CallEnd | None = None
-        self._rows: asyncio.Queue[_Row] = asyncio.Queue(MAX_ROWS)
+        self._rows: Queue[_Row] = Queue(MAX_ROWS)
 
     async def run(self) -> None:
         """Write to the store what was handed over, in order, until the call was closed; the call never waits for it."""

@@ -1,10 +1,10 @@
 """The actions of one reply on their way to be performed: they may still be arriving, and they may still be held back."""
 
-import asyncio
 from collections import deque
 from collections.abc import Iterable
 
 from voicebot.core.actions import Action, Say
+from voicebot.waiting import Flag
 
 
 class Script:
@@ -17,8 +17,8 @@ class Script:
         """The event that was answered with it."""
         self._actions = deque(actions)
         self._ended = ended
-        self._bell = asyncio.Event()
-        self.released = asyncio.Event()
+        self._bell = Flag()
+        self.released = Flag()
         """Set once the caller may hear it: the reply to a provisional turn waits for the turn's end."""
         if not held:
             self.released.set()

@@ -1,7 +1,6 @@
 """Carries out the actions of a reply in their order, so that the caller hears them."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from voicebot.core.audio import BYTES_PER_MS, duration_ms, silence
 from voicebot.core.playback import Playback, Spoken
 from voicebot.errors import PeerError, PeerRefused
 from voicebot.tts import SpeechStream
+from voicebot.waiting import Flag
 from voicebot.wire.soniox_tts import VoiceOptions
 
 BEGINNING_MS = 20
@@ -41,12 +41,12 @@ class Speaker:
         self.playback = Playback()
         self.voice = voice
         self._leg: Leg | None = None
-        self._moved = asyncio.Event()
+        self._moved = Flag()
         self._voices, self._clips, self._settings = rooms.voices, rooms.clips, rooms.settings
         self._deliver, self._adjust, self._leave = deliver, adjust, leave
         self._trace = trace
-        self._queue: deque[Script] = deque()
-        self._bell = asyncio.Event()
+        self._queue: list[Script] = []
+        self._bell = Flag()
         self._script: Script | None = None
         self._performance: asyncio.Task[None] | None = None
         self._pending: Action | None = None
@@ -55,9 +55,9 @@ class Speaker:
         """The one that was begun last."""
         self._sources: dict[int, _Source] = {}
         """What each utterance of the ledger came from."""
-        self._kept: deque[Script] = deque()
+        self._kept: list[Script] = []
         self._stopped = False
-        self._silent = asyncio.Event()
+        self._silent = Flag()
         self._silent.set()
 
     @property
@@ -84,7 +84,7 @@ class Speaker:
         """Perform replies one after another until stopped."""
         async with asyncio.TaskGroup() as group:
             while await self._more():
-                self._script = self._queue.popleft()
+                self._script = self._queue.pop(0)
                 self._performance = group.create_task(self._perform(self._script))
                 await asyncio.wait([self._performance])
                 self._performance = self._script = self._pending = None
@@ -165,10 +165,10 @@ class Speaker:
         if keep and (cut or rest):
             script = cut[0] if cut else Script(0)
             script.put_back(rest)
-            self._kept = deque([script, *(queued for queued in self._queue if queued is not but)])
+            self._kept = [script, *(queued for queued in self._queue if queued is not but)]
         if cut and self._performance:
             self._performance.cancel()
-        self._queue = deque(queued for queued in self._queue if queued is but)
+        self._queue = [queued for queued in self._queue if queued is but]
         self._over(spoken)
         if audible and self.leg:
             await self.leg.clear()
@@ -176,7 +176,7 @@ class Speaker:
 
     def resume(self) -> None:
         """Go on with what the last interruption cut off."""
-        self._queue.extendleft(reversed(self._kept))
+        self._queue[:0] = self._kept
         self._kept.clear()
         if self._queue:
             self._bell.set()

@@ -29,5 +29,9 @@ class TurnClock:
         start = self.speech_ended
         if start is None:
             return {}
-        steps = ((step.name, getattr(self, step.name)) for step in fields(self) if step.name != "speech_ended")
-        return {f"{name}_ms": max(0, round((at - start) * 1_000)) for name, at in steps if at is not None}
+        steps = ((name, getattr(self, step)) for step, name in _NAMES.items())
+        return {name: max(0, round((at - start) * 1_000)) for name, at in steps if at is not None}
+
+
+_NAMES = {step.name: f"{step.name}_ms" for step in fields(TurnClock) if step.name != "speech_ended"}
+"""Made once: every account of a call that is still known holds them."""

@@ -17,6 +17,7 @@ from voicebot.courier.sender import Sender
 from voicebot.courier.shared import Shared
 from voicebot.errors import LocalProtocolError
 from voicebot.store import EventRow
+from voicebot.waiting import Flag
 from voicebot.wire.webhook import Event, encode
 
 MAX_WAITING = 500
@@ -45,7 +46,7 @@ class Lane:
         self._sender = Sender(shared.settings, poster, self._report, shared.endpoints)
         self._waiting: list[Item] = []
         self._withdrawn: set[int] = set()
-        self._changed = asyncio.Event()
+        self._changed = Flag()
         self._closed = False
         self._flight: Flight | None = None
 

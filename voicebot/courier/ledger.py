@@ -7,6 +7,7 @@ import structlog
 
 from voicebot.errors import LocalProtocolError, VoicebotError
 from voicebot.store import AttemptRow, EndpointStop, EventRow, Store
+from voicebot.waiting import Queue
 
 STORE_WAIT_S = 1.0
 """How long an event waits for its commit; a store out of order costs durability, never the conversation."""
@@ -23,7 +24,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._notes: asyncio.Queue[_Note] = asyncio.Queue(MAX_UNRECORDED)
+        self._notes: Queue[_Note] = Queue(MAX_UNRECORDED)
 
     async def keep(self, row: EventRow) -> bool:
         """Commit an event before its first attempt; False (and logged) when the store did not take it in time."""

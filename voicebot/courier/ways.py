@@ -1,10 +1,10 @@
 """Who may send to the application for a call: its lane before anybody else, and never two at a time."""
 
-import asyncio
 from collections.abc import Collection
 from weakref import WeakValueDictionary
 
 from voicebot.courier.flight import PATIENCE_S, Flight, now
+from voicebot.waiting import Flag
 
 
 class Way:
@@ -16,7 +16,7 @@ class Way:
     def __init__(self) -> None:
         self._claims = 0
         self._background: Flight | None = None
-        self._free = asyncio.Event()
+        self._free = Flag()
         self._free.set()
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from voicebot.config import SonioxSettings
 from voicebot.core.batching import Batching
+from voicebot.waiting import Flag
 from voicebot.wire.soniox_upstream import AudioFormat, Item, Upstream
 
 NEARLY = 0.75
@@ -24,10 +25,10 @@ class Line:
         longest_bytes = self.bytes_of(settings.batch_ms)
         longest_bytes -= longest_bytes % audio_format.frame_bytes
         self.upstream = Upstream(longest_bytes, self.bytes_of(settings.replay_ms), audio_format)
-        self._bell = asyncio.Event()
+        self._bell = Flag()
         self._outlet: Callable[[], bool] | None = None
         """There while somebody waits and nothing does."""
-        self.room = asyncio.Event()
+        self.room = Flag()
         self.room.set()
         self._timer: asyncio.TimerHandle | None = None
         self._fed_at = self._whole_at = 0.0

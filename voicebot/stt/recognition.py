@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -18,6 +17,7 @@ from voicebot.soniox_socket import PeerBusy, open_socket, without_key
 from voicebot.stt.line import Line
 from voicebot.stt.patience import Again, GiveUp, Patience
 from voicebot.stt.session import ROLLOVER, Ended, Lost, Session
+from voicebot.waiting import Flag
 from voicebot.wire.soniox_errors import ADVICE, Retry
 from voicebot.wire.soniox_ledger import Ledger
 from voicebot.wire.soniox_stt import SttOptions
@@ -61,9 +61,9 @@ class Recognition:
         self._line = Line(audio_format, settings, batching or Batching.fixed(settings.batch_ms))
         self._ledger = Ledger(audio_format.bytes_per_second)
         self._session: Session | None = None
-        self._undelivered: deque[SttEvent] = deque()
+        self._undelivered: list[SttEvent] = []
         self._delivering = asyncio.Lock()
-        self._finishing = asyncio.Event()
+        self._finishing = Flag()
         self._deaf_since: float | None = None
         self._works = False
         """The present session, or the last one, has done something."""
@@ -300,7 +300,7 @@ class Recognition:
         async with self._delivering:
             while self._undelivered:
                 await self._deliver(self._undelivered[0])
-                self._undelivered.popleft()
+                self._undelivered.pop(0)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from voicebot.errors import PeerProtocolError
 from voicebot.soniox_line import SonioxLine
 from voicebot.soniox_socket import describe_close
 from voicebot.stt.line import Line
+from voicebot.waiting import Flag
 from voicebot.wire.soniox_errors import ErrorFrame, Retry
 from voicebot.wire.soniox_ledger import Ledger
 from voicebot.wire.soniox_stt import END_OF_AUDIO, FINALIZE, KEEPALIVE, Message, SttOptions, config_message, read
@@ -103,7 +104,7 @@ class Session:
         self._rolled_over = False
         self._backlog = _Backlog(line, settings)
         self.next_options: SttOptions | None = None
-        self._answered = asyncio.Event()
+        self._answered = Flag()
 
     @property
     def ready(self) -> bool:

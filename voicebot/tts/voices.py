@@ -13,6 +13,7 @@ from voicebot.errors import LocalProtocolError, PeerError, PeerProtocolError, Pe
 from voicebot.metrics import Metrics
 from voicebot.soniox_accounts import Accounts
 from voicebot.tts.socket import TtsSocket
+from voicebot.waiting import Flag
 from voicebot.wire.soniox_errors import PEER
 from voicebot.wire.soniox_tts import (
     MAX_AUDIO_BYTES,
@@ -244,7 +245,7 @@ class _Incoming:
     """The audio of a stream that nobody has taken yet, at most what Soniox makes of one stream."""
 
     def __init__(self) -> None:
-        self.bell = asyncio.Event()
+        self.bell = Flag()
         self.chunks: deque[SpeechChunk] = deque()
         self.began = False
         self.over = False

@@ -1,6 +1,5 @@
 """What the speech-to-text sessions of one stream still owe us: tentative words, answers to finalize, audio to settle."""
 
-from collections import deque
 from collections.abc import Sequence
 
 from voicebot.core.events import Endpoint, Finalized, Heard, SttEvent, Token
@@ -19,7 +18,7 @@ class Ledger:
         self._bytes_per_second = bytes_per_second
         self._next_byte: int | None = None
         self._base_bytes = 0
-        self._asked: deque[tuple[float, int]] = deque()
+        self._asked: list[tuple[float, int]] = []
         """For each finalize its deadline, and up to where it settles the stream, ms."""
         self._overdue = 0
         self._tail: tuple[Token, ...] = ()
@@ -116,7 +115,7 @@ class Ledger:
         """Answer in the session's place what is overdue; its own answer will be left out if it comes after all."""
         events: list[SttEvent] = []
         while self._asked and self._asked[0][0] <= now:
-            self._asked.popleft()
+            self._asked.pop(0)
             self._overdue += 1
             events.append(Finalized())
         return events
@@ -180,7 +179,7 @@ class Ledger:
             return []
         if not self._asked:
             return []
-        self._asked.popleft()
+        self._asked.pop(0)
         return [Finalized()]
 
 

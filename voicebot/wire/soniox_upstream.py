@@ -90,7 +90,7 @@ class Upstream:
         self._sent: deque[Audio] = deque()
         """Audio that was taken and may be needed again."""
         self._sent_bytes = 0
-        self._commands: deque[tuple[int, Reconfigure | Command]] = deque()
+        self._commands: list[tuple[int, Reconfigure | Command]] = []
         """Commands that were taken and not answered, each with its place in the stream."""
         self._taken_end = 0
         self._settled_end = 0
@@ -291,7 +291,7 @@ class Upstream:
 
     def _put_commands(self, again: list[Item], before: int | None) -> None:
         while self._commands and (before is None or self._commands[0][0] <= before):
-            again.append(self._commands.popleft()[1])
+            again.append(self._commands.pop(0)[1])
 
     def _trim(self, keep_bytes: int) -> None:
         """Audio that was sent is only forgotten: as long as its session lives, nothing is lost."""

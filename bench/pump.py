@@ -34,20 +34,32 @@ class State(ctypes.Structure):
         return bytes(self.unsent[: self.left])
 
 
+class NotPossibleError(Exception):
+    """C cannot be used here; the text says why."""
+
+
 @functools.cache
 def load() -> Callable[..., int] | None:
-    """Compile `pump.c` and return its `send_due`; None, and a word about it on standard error, where that is not possible."""
+    """Return `send_due` of `pump.c`; None, and a word about it on standard error, where that is not possible."""
+    try:
+        return _compiled()
+    except NotPossibleError as error:
+        print(f"bench: {error}; the phones send from Python, at twice the cost", file=sys.stderr)
+        return None
+
+
+def _compiled() -> Callable[..., int]:
     compiler = shutil.which("cc")
     if compiler is None:
-        print("bench: there is no C compiler (cc), so the phones send from Python, at twice the cost", file=sys.stderr)
-        return None
+        raise NotPossibleError("there is no C compiler (cc)")
     with tempfile.TemporaryDirectory(prefix="voicebot-bench-") as folder:
         library = Path(folder) / "pump.so"
         words = (compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(SOURCE))
         done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
         if done.returncode:
-            print(f"bench: pump.c does not compile, so the phones send from Python:\n{done.stderr}", file=sys.stderr)
-            return None
-        # It stays loaded when its file is gone.
-        send_due: Callable[..., int] = ctypes.CDLL(str(library)).send_due
-    return send_due
+            raise NotPossibleError(f"pump.c does not compile: {done.stderr}")
+        try:
+            send_due: Callable[..., int] = ctypes.CDLL(str(library)).send_due
+        except OSError as error:
+            raise NotPossibleError(f"pump.c cannot be loaded: {error}") from None
+    return send_due  # it stays loaded when its file is gone

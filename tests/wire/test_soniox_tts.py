@@ -1,8 +1,11 @@
 """Soniox's text-to-speech messages, as tables."""
 
+import base64
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from voicebot.errors import PeerProtocolError
@@ -15,6 +18,8 @@ from voicebot.wire.soniox_tts import (
     VoiceOptions,
     cancel_message,
     read,
+    read_any,
+    read_speech,
     start_message,
     text_message,
 )
@@ -101,3 +106,90 @@ def test_messages_in(frame, event):
 def test_wrong_types_are_named(frame, complaint):
     with pytest.raises(PeerProtocolError, match=complaint):
         read(json.dumps(frame))
+
+
+# --- the short way --------------------------------------------------------------------------------
+
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.just("\ud800")
+    | st.lists(st.integers() | st.none(), max_size=2)
+    | st.dictionaries(st.text(max_size=4), st.none(), max_size=1)
+)
+AUDIO = st.binary(max_size=20).map(lambda audio: base64.b64encode(audio).decode())
+SECONDS = st.floats(0, 120) | st.integers(0, 120)
+CHARACTERS = st.lists(st.tuples(st.text(max_size=2), SECONDS, SECONDS), max_size=4)
+
+
+def timestamps(characters):
+    return {
+        "characters": [character for character, _, _ in characters],
+        "character_start_times_seconds": [start for _, start, _ in characters],
+        "character_end_times_seconds": [end for _, _, end in characters],
+    }
+
+
+FRAMES = st.fixed_dictionaries(
+    {"stream_id": st.text(max_size=4) | ODD},
+    optional={
+        "audio": AUDIO | ODD,
+        "audio_end": st.booleans() | ODD,
+        "terminated": st.booleans() | ODD,
+        "timestamps": CHARACTERS.map(timestamps)
+        | st.fixed_dictionaries({}, optional=dict.fromkeys(TIMES, st.lists(SECONDS | ODD, max_size=2) | ODD))
+        | ODD,
+        "error_code": ODD,
+        "new": ODD,
+    },
+)
+
+
+def outcome(reader, written):
+    try:
+        return reader(written)
+    except PeerProtocolError as error:
+        return str(error)
+
+
+@given(FRAMES, st.booleans(), st.data())
+@settings(max_examples=500)
+def test_the_short_way_and_the_long_way_agree(frame, ascii_only, data):
+    written = json.dumps(frame, ensure_ascii=ascii_only)
+    at, length = data.draw(st.integers(0, len(written))), data.draw(st.sampled_from([0, 0, 0, 1, 4]))
+    written = written[:at] + data.draw(st.just("") | st.text(max_size=2)) + written[at + length :]
+    assert outcome(read, written) == outcome(read_any, written)
+
+
+@given(st.binary(min_size=1, max_size=500), CHARACTERS, st.booleans())
+def test_speech_as_documented_takes_the_short_way(audio, characters, last):
+    frame = {"audio": base64.b64encode(audio).decode(), "audio_end": last, "stream_id": "s"}
+    for written in (json.dumps(frame), json.dumps(frame | {"timestamps": timestamps(characters)})):
+        speech = read_speech(written)
+        assert speech is not None
+        assert speech == read_any(written)
+
+
+GOOD = {"audio": "AA==", "stream_id": "s"}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param({"terminated": True, "stream_id": "s"}, id="no speech"),
+        pytest.param(GOOD | {"new": 1}, id="a new field"),
+        pytest.param(GOOD | {"error_code": 400, "error_message": "no"}, id="an error"),
+        pytest.param(GOOD | {"audio": "AA="}, id="broken base64"),
+        pytest.param(GOOD | {"stream_id": ""}, id="nobody's"),
+        pytest.param(GOOD | {"timestamps": TIMES | {"characters": ["a"]}}, id="lists of different lengths"),
+        pytest.param(GOOD | {"timestamps": TIMES | {"characters": ["a", "\ud800"]}}, id="half a character"),
+        pytest.param(GOOD | {"timestamps": TIMES | {"character_end_times_seconds": [1, 1e12]}}, id="no time"),
+    ],
+)
+def test_anything_else_takes_the_long_way(frame):
+    written = json.dumps(frame)
+    assert read_speech(written) is None
+    assert outcome(read, written) == outcome(read_any, written)

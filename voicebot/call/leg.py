@@ -9,7 +9,7 @@ from typing import Protocol
 from voicebot.call.inputs import CallInput, FromTrack
 from voicebot.call.trace import CallTrace
 from voicebot.config import NumberSettings, Settings
-from voicebot.core.audio import BYTES_PER_MS, SpeechDetector, Timeline, duration_ms
+from voicebot.core.audio import BYTES_PER_MS, SAMPLE_RATE, SpeechDetector, Timeline, duration_ms
 from voicebot.core.batching import Batching
 from voicebot.core.echo import EchoGuard
 from voicebot.core.events import Media, SpeechStarted, SpeechStopped, StreamStarted, SttEvent, Track
@@ -23,6 +23,8 @@ ECHO_EVERY_MS = 60
 """Sound that may be an echo is compared again after so much of it."""
 MISSED_MS = 300
 """Words that end so much later than the last sound were too soft for the detector."""
+MESSAGE_BYTES = 5_000 * BYTES_PER_MS
+"""Most audio of one message to the carrier, 53 kB of JSON: Twilio takes any length, but something on the way may not."""
 STALL_S = 0.4
 """Without a media message for so long, speech counts as over: the carrier may leave out silence."""
 
@@ -30,8 +32,8 @@ STALL_S = 0.4
 class MediaSocket(Protocol):
     """The carrier's side of a stream."""
 
-    async def send(self, message: str) -> None:
-        """Send one text message; a closed socket swallows it."""
+    async def send(self, message: bytes) -> None:
+        """Send one text message, given in UTF-8; a closed socket swallows it."""
 
     async def close(self) -> None:
         """Close normally: the carrier goes on with what follows the stream."""
@@ -233,10 +235,12 @@ class Leg:
 
     async def speak(self, audio: bytes, heard_at: float) -> None:
         """Send audio to the caller, who begins to hear it at `heard_at` (loop time)."""
-        self.echo.sent(audio, heard_at)
         if self.recording and not self.closed:
             self.recording.bot_audio(audio, heard_at, asyncio.get_running_loop().time())
-        await self._send(twilio.media(self.stream_id, audio))
+        for at in range(0, len(audio), MESSAGE_BYTES):
+            piece = audio[at : at + MESSAGE_BYTES]
+            self.echo.sent(piece, heard_at + at / SAMPLE_RATE)
+            await self._send(twilio.media(self.stream_id, piece))
 
     async def mark(self, name: str) -> None:
         """Send a mark."""
@@ -262,7 +266,7 @@ class Leg:
             sum(each.timeline.dropped for each in self._listeners.values()),
         )
 
-    async def _send(self, message: str) -> None:
+    async def _send(self, message: bytes) -> None:
         if self.socket and not self.closed:
             await self.socket.send(message)
 

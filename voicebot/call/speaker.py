@@ -19,6 +19,10 @@ from voicebot.wire.soniox_tts import VoiceOptions
 
 BEGINNING_MS = 20
 """So much of an utterance goes out before the mark whose echo tells that the caller hears it."""
+GATHERED_S = 0.25
+"""Speech comes faster than it is spoken: so long it comes together before it is sent, in one message ..."""
+IN_HAND_S = 0.5
+"""... as long as the carrier has more than this left to play."""
 
 type _Source = Say | Play | Pause
 
@@ -269,6 +273,8 @@ class Speaker:
         try:
             async for chunk in stream:
                 await self._send(number, chunk.audio, chunk.characters)
+                in_hand_s = self.playback.remaining_s(asyncio.get_running_loop().time())
+                await stream.gather(min(GATHERED_S, in_hand_s - IN_HAND_S))
         except PeerError as error:
             return error
         return None

@@ -4,8 +4,9 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Self
 
 from voicebot.config import SonioxSettings
@@ -128,7 +129,10 @@ class SpeechStream:
         return self
 
     async def __anext__(self) -> SpeechChunk:
-        """Wait for audio; raises PeerRefused, PeerUnavailable or PeerProtocolError when there will be none."""
+        """Wait for audio and take all there is.
+
+        Raises PeerRefused, PeerUnavailable or PeerProtocolError when there will be none.
+        """
         while not self._in.chunks:
             if self._in.error is not None:
                 raise self._in.error
@@ -142,6 +146,20 @@ class SpeechStream:
             await self._wait()
         return self._in.take()
 
+    async def gather(self, within_s: float) -> None:
+        """Let audio come together for so long, or until no more of it comes."""
+        if within_s <= 0 or self._in.ended:
+            return
+        until = min(asyncio.get_running_loop().time() + within_s, self._give_up_at())
+        self._in.gathering = True
+        self._in.bell.clear()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._in.bell.wait()
+        finally:
+            self._in.gathering = False
+
     def leave(self) -> None:
         """Stop listening."""
         socket = self._out.socket
@@ -152,11 +170,13 @@ class SpeechStream:
 
     def heard(self, speech: Speech) -> None:
         """Take audio."""
-        self._touch()
+        self._active_at = asyncio.get_running_loop().time()
         if self.first_audio_at is None and self.asked_at is not None and speech.audio:
             self.first_audio_at = self._active_at
             self._voices.metrics.first_audio.observe(self._active_at - self.asked_at)
         self._in.add(speech)
+        if self._in.ended or not self._in.gathering:
+            self._in.bell.set()
 
     def ended(self) -> None:
         """Learn that no more audio comes."""
@@ -251,8 +271,15 @@ class _Incoming:
         self.over = False
         self.lost = False
         self.error: PeerError | None = None
+        self.gathering = False
+        """Whoever waits is in no hurry."""
         self._restarted = False
         self._bytes = 0
+
+    @property
+    def ended(self) -> bool:
+        """No more audio comes, of this socket at least."""
+        return self.over or self.lost or self.error is not None
 
     def add(self, speech: Speech) -> None:
         self._bytes += len(speech.audio)
@@ -265,7 +292,11 @@ class _Incoming:
         self.over = self.over or speech.last
 
     def take(self) -> SpeechChunk:
-        return self.chunks.popleft()
+        chunks, self.chunks = self.chunks, deque()
+        if len(chunks) == 1:
+            return chunks[0]
+        characters = chain.from_iterable(chunk.characters for chunk in chunks)
+        return SpeechChunk(b"".join([chunk.audio for chunk in chunks]), tuple(characters))
 
     def fail(self, error: PeerError, *, retry: bool) -> None:
         if self.over:

@@ -48,10 +48,10 @@ class _Socket(MediaSocket):
         self.closing = False
 
     @override
-    async def send(self, message: str) -> None:
+    async def send(self, message: bytes) -> None:
         # When the carrier is gone, the call hears of it from the reader.
         with suppress(ConnectionError):
-            await self._ws.send_str(message)
+            await self._ws.send_frame(message, WSMsgType.TEXT)
 
     @override
     async def close(self) -> None:

@@ -1,6 +1,5 @@
 """Twilio Media Streams messages, read and written exactly, and Twilio's request signatures."""
 
-import base64
 import binascii
 import json
 import re
@@ -50,7 +49,20 @@ class _Frame(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     streamSid: str = ""  # noqa: N815 - Twilio's name
 
 
-_decode = msgspec.json.Decoder(_Frame).decode
+class _Payload(msgspec.Struct, gc=False):
+    """What the caller is to hear; written as base64."""
+
+    payload: bytes
+
+
+class _Speech(msgspec.Struct, tag_field="event", tag="media", gc=False):
+    """A media message to the carrier (Twilio Media Streams, media message)."""
+
+    streamSid: str  # noqa: N815 - Twilio's name
+    media: _Payload
+
+
+_decode, _encode = msgspec.json.Decoder(_Frame).decode, msgspec.json.Encoder().encode
 
 
 def read(message: str | bytes) -> CarrierEvent:
@@ -99,22 +111,19 @@ def read_any(message: str | bytes) -> CarrierEvent:
             return Ignored(event[:100])
 
 
-def media(stream_id: str, payload: bytes) -> str:
+def media(stream_id: str, payload: bytes) -> bytes:
     """Write audio for the caller: raw µ-law of any length; the carrier buffers and paces it."""
-    return (
-        f'{{"event":"media","streamSid":{json.dumps(stream_id)},'
-        f'"media":{{"payload":"{base64.b64encode(payload).decode("ascii")}"}}}}'
-    )
+    return _encode(_Speech(stream_id, _Payload(payload)))
 
 
-def mark(stream_id: str, name: str) -> str:
+def mark(stream_id: str, name: str) -> bytes:
     """Write a mark; it is echoed once everything before it was played, or cleared."""
-    return json.dumps({"event": "mark", "streamSid": stream_id, "mark": {"name": name}})
+    return _encode({"event": "mark", "streamSid": stream_id, "mark": {"name": name}})
 
 
-def clear(stream_id: str) -> str:
+def clear(stream_id: str) -> bytes:
     """Write the order to throw away all audio that has not been played."""
-    return json.dumps({"event": "clear", "streamSid": stream_id})
+    return _encode({"event": "clear", "streamSid": stream_id})
 
 
 class Signatures:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from voicebot.errors import LocalProtocolError, PeerUnavailable
-from voicebot.tts import Voices
+from voicebot.tts import SpeechChunk, Voices
 from voicebot.wire.soniox_tts import VoiceOptions
 
 
@@ -54,6 +54,58 @@ async def test_timestamps(tts, soniox, settings, running):
         await stream.write("Hi", last=True)
         (chunk,) = [chunk async for chunk in stream]
     assert chunk.characters == (("H", 0, 100), ("i", 100, 250))
+
+
+async def test_audio_that_comes_together_is_taken_at_once(tts, soniox, settings, running):
+    def times(character, at_s):
+        return {
+            "characters": [character],
+            "character_start_times_seconds": [at_s],
+            "character_end_times_seconds": [at_s + 0.1],
+        }
+
+    first = asyncio.Event()
+
+    async def script(peer):
+        stream_id = json.loads(await peer.next())["stream_id"]
+        await peer.socket.send(tts.audio(stream_id, b"a", timestamps=times("a", 0)))
+        await first.wait()
+        await peer.socket.send(tts.audio(stream_id, b"b", timestamps=times("b", 0.1)))
+        await peer.socket.send(tts.audio(stream_id, b"c", timestamps=times("c", 0.2)))
+        await peer.socket.send(tts.audio(stream_id, b"", last=True))
+        await peer.hold()
+
+    double = await soniox(script)
+    voices = Voices(settings(double))
+    async with running(voices), asyncio.timeout(10), voices.speak(tts.ADRIAN) as stream:
+        await stream.write("abc", last=True)
+        assert await anext(stream) == SpeechChunk(b"a", (("a", 0, 100),))
+        first.set()
+        await stream.gather(60)
+        assert await anext(stream) == SpeechChunk(b"bc", (("b", 100, 200), ("c", 200, 300)))
+        await stream.gather(60)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+
+async def test_audio_does_not_come_together_for_longer_than_asked(tts, soniox, settings, running):
+    more = asyncio.Event()
+
+    async def script(peer):
+        stream_id = json.loads(await peer.next())["stream_id"]
+        await peer.socket.send(tts.audio(stream_id, b"a"))
+        await more.wait()
+        await peer.socket.send(tts.audio(stream_id, b"b", last=True))
+        await peer.hold()
+
+    double = await soniox(script)
+    voices = Voices(settings(double))
+    async with running(voices), asyncio.timeout(10), voices.speak(tts.ADRIAN) as stream:
+        await stream.write("ab", last=True)
+        assert (await anext(stream)).audio == b"a"
+        await stream.gather(0.01)
+        more.set()
+        assert (await anext(stream)).audio == b"b", "whoever waits in a hurry is woken by the next audio"
 
 
 async def test_two_streams_interleaved_on_one_socket(tts, soniox, settings, running):

@@ -119,6 +119,8 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     Source: RFC 9110, 10.2.3: either whole seconds or an HTTP date.
     """
     text = (header or "").strip()
+    if not text:
+        return None
     if text.isascii() and text.isdigit():
         return MAX_RETRY_AFTER_S if len(text) > len(str(int(MAX_RETRY_AFTER_S))) else _limited(int(text))
     try:

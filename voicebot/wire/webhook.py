@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -74,9 +75,14 @@ def sign(secrets: Sequence[str], event_id: str, timestamp: datetime, body: bytes
     if secrets:
         text = body.decode("utf-8")
         headers["webhook-signature"] = " ".join(
-            Webhook(secret).sign(event_id, timestamp.astimezone(UTC), text) for secret in secrets
+            _signer(secret).sign(event_id, timestamp.astimezone(UTC), text) for secret in secrets
         )
     return headers
+
+
+@lru_cache(maxsize=32)
+def _signer(secret: str) -> Webhook:
+    return Webhook(secret)
 
 
 def encode(event: Event) -> bytes:

@@ -1,7 +1,6 @@
 """What an action must satisfy beyond its types: numbers, addresses, keys, documents."""
 
 import re
-from dataclasses import asdict
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
@@ -67,9 +66,9 @@ def _listen_fault(action: Listen) -> Fault | None:
 
 def _options_fault(options: type[VoiceOptions | SttOptions], action: Say | Configure) -> Fault | None:
     """What is named must be something that Soniox takes: it would refuse the whole session otherwise."""
-    named = {
-        name: value for name, value in asdict(action).items() if value is not None and name in options.model_fields
-    }
+    named = {name: value for name in options.model_fields if (value := getattr(action, name, None)) is not None}
+    if not named:
+        return None
     try:
         options.model_validate(named)
     except ValidationError as error:

@@ -218,7 +218,8 @@ class Call:
             await self._dialogue.ask(self._reporter.call_started(self._mode))
         while not (self._ending and not self._listening):
             await self._take(await self._next())
-            await self._comeback.come_back({number for number, _ in self._listening})
+            if self.route.lost:
+                await self._comeback.come_back({number for number, _ in self._listening})
             self._standing.keep()
             await self._turns.give_floor()
 
@@ -235,7 +236,7 @@ class Call:
             self.route.give_up_at(),
             self._speaker.overdue_at(),
         )
-        return min((at for at in due if at is not None), default=None)
+        return min([at for at in due if at is not None], default=None)
 
     async def _close(self) -> None:
         reason = self._ending or "error"
@@ -385,6 +386,7 @@ class Call:
             raise LocalProtocolError("a leg is opened while the call runs")
         self._tasks = [task for task in self._tasks if not task.done()]
         leg.watch(self._rooms.metrics.forward_latency.observe, self._scribe.trace)
+        leg.offer_first(self.offer)
         if not leg.closed:  # another process's, of a call that is with somebody else
             # A carrier's request may open it: what its tasks log is the call's all the same.
             self._tasks.extend(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 from voicebot.core.actions import Action, HangUp, Redirect, SendDigits, Transfer
 from voicebot.core.events import (
     Digit,
@@ -31,8 +33,7 @@ type Leaving = HangUp | Transfer | Redirect | SendDigits | CarrierSay
 """Actions that end the media stream; the carrier then asks what follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class FromTrack:
+class FromTrack(Struct, frozen=True):  # there are a dozen a second
     """The recogniser or the speech detector of one track of one leg."""
 
     leg: int

@@ -114,6 +114,11 @@ class Leg:
         for track, listener in self._listeners.items():
             listener.recognition.watch(forwarded, partial(trace.session, track))
 
+    def offer_first(self, take: Callable[[CallInput], bool]) -> None:
+        """Offer what is recognised to `take` before it is delivered."""
+        for track, listener in self._listeners.items():
+            listener.recognition.offer_first(_offered(self.number, track, take))
+
     @property
     def tracks(self) -> tuple[Track, ...]:
         """Whom this leg listens to."""
@@ -205,7 +210,7 @@ class Leg:
     def stall_at(self) -> float | None:
         """Return when `stalled` must be asked, or None."""
         return min(
-            (each.last_media_at + STALL_S for each in self._listeners.values() if each.detector.speaking), default=None
+            [each.last_media_at + STALL_S for each in self._listeners.values() if each.detector.speaking], default=None
         )
 
     def flush(self) -> None:
@@ -269,6 +274,10 @@ class Leg:
     async def _send(self, message: bytes) -> None:
         if self.socket and not self.closed:
             await self.socket.send(message)
+
+
+def _offered(leg: int, track: Track, take: Callable[[CallInput], bool]) -> Callable[[SttEvent], bool]:
+    return lambda event: take(FromTrack(leg, track, event))
 
 
 def _labelled(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -45,7 +46,7 @@ from voicebot.metrics import PARTS, REASONS, one_of
 from voicebot.soniox_socket import without_key
 from voicebot.store.rows import AsideRow, CallCourse, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
 from voicebot.waiting import Queue
-from voicebot.wire.webhook_events import turn_data
+from voicebot.wire.webhook_events import instants, words_of
 
 STORE_WAIT_S = 1.0
 """How long a call's row waits for its commit."""
@@ -163,20 +164,21 @@ class Scribe:
         """A turn is complete; `origin` is the instant of the first audio of its stream."""
         self._metrics.turns.labels(turn.reason).inc()
         self._live.publish(TurnEnded(self._id, track, self._eyes.live.turn(turn)))
-        data = turn_data(self._eyes.store.turn(turn), origin)
+        kept = self._eyes.store.turn(turn)
+        started_at, ended_at = instants(kept, origin)
         row = TurnRow(
             call_id=self._id,
             track=track,
             number=turn.number,
             revision=revision,
-            text=data.text,
-            translation=data.translation,
-            digits=data.digits,
-            entry=data.entry.model_dump() if data.entry else None,
+            text=kept.text,
+            translation=kept.translation,
+            digits=kept.digits,
+            entry=asdict(kept.entry) if kept.entry else None,
             reason=turn.reason,
-            started_at=data.started_at,
-            ended_at=data.ended_at,
-            words=[word.model_dump() for word in data.words],
+            started_at=started_at,
+            ended_at=ended_at,
+            words=words_of(kept),
         )
         self._keep(row)
 

@@ -1,5 +1,7 @@
 """Keeps how a call stands, for a process that may have to go on with it."""
 
+from operator import is_
+
 from voicebot.call.past import Course
 from voicebot.call.reporter import Reporter
 from voicebot.call.route import Route
@@ -17,7 +19,7 @@ class Standing:
     def keep(self) -> None:
         """Have it kept if it has changed; the call does not wait for that."""
         now = self._now()
-        if all(new is old for new, old in zip(now, self._kept, strict=True)):
+        if all(map(is_, now, self._kept)):
             return
         self._kept, route, reporter = now, self._route, self._reporter
         course = Course(

@@ -73,7 +73,7 @@ class TurnTaking:
 
     def wake_at(self) -> float | None:
         """Return when `tick` must be called, or None."""
-        return min((at for state in self._states.values() if (at := wake_at(state)) is not None), default=None)
+        return min([at for state in self._states.values() if (at := wake_at(state)) is not None], default=None)
 
     def change(self, listen: Listen) -> None:
         """Go on under another policy."""

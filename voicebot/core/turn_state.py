@@ -256,12 +256,15 @@ def may_be_echo(heard: str, said: str) -> bool:
 
 def any_text(tokens: Iterable[Token]) -> bool:
     """Say whether something was spoken; translations are not."""
-    return any(not token.translation and token.text.strip() for token in tokens)
+    for token in tokens:  # noqa: SIM110 - it is asked often, and a generator takes as long as the answer
+        if not token.translation and token.text.strip():
+            return True
+    return False
 
 
 def spoken(tokens: Iterable[Token]) -> str:
     """Return the text of tokens without their translations."""
-    return "".join(token.text for token in tokens if not token.translation)
+    return "".join([token.text for token in tokens if not token.translation])
 
 
 def bare(text: str) -> str:

@@ -47,15 +47,23 @@ def step(state: TurnState, event: TurnInput, now: float) -> Step:
     """Take one event at `now` (seconds, never decreasing); any event in any state is legal."""
     state, effects = _take(state, event, now)
     state = _idle(state, now)
-    while due := next((act for at, act in _deadlines(state) if at <= now), None):
+    while due := _due(state, now):
         state, more = due(state, now)
         state, effects = _idle(state, now), effects + more
     return state, effects
 
 
+def _due(state: TurnState, now: float) -> _Act | None:
+    """Return what is due first, in the order of `_deadlines`."""
+    for at, act in _deadlines(state):
+        if at <= now:
+            return act
+    return None
+
+
 def wake_at(state: TurnState) -> float | None:
     """Return when the machine wants a Tick, or None."""
-    return min((at for at, _ in _deadlines(state)), default=None)
+    return min([at for at, _ in _deadlines(state)], default=None)
 
 
 def _take(state: TurnState, event: TurnInput, now: float) -> Step:  # noqa: C901, PLR0911, PLR0912 - one arm per event

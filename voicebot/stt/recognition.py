@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import structlog
 
@@ -34,8 +35,9 @@ log = structlog.get_logger()
 class Recognition:
     """One track's speech-to-text.
 
-    `deliver` gets every event, one at a time and in order; while it waits, nothing more is read from Soniox. The methods
-    that feed are synchronous and never wait; they may be called before `run` and do nothing after it.
+    `deliver` gets every event, one at a time and in order; while it waits, nothing more is read from Soniox. Who can mostly
+    take an event without a wait says so with `offer_first`. The methods that feed are synchronous and never wait; they may
+    be called before `run` and do nothing after it.
 
     A session that is lost loses no words: what was not settled is heard again by the next one. With `recovers`,
     `SttFailed` is not the end where what is wrong may pass: it is tried again until `SttRecovered` or the end of audio.
@@ -58,6 +60,7 @@ class Recognition:
         self._patience = Patience(settings, self._accounts, recovers=recovers)
         self._options = self._wanted = options
         self._deliver = deliver
+        self._take: Callable[[SttEvent], bool] = _not_taken
         self._line = Line(audio_format, settings, batching or Batching.fixed(settings.batch_ms))
         self._ledger = Ledger(audio_format.bytes_per_second)
         self._session: Session | None = None
@@ -85,6 +88,10 @@ class Recognition:
         What that gives is told how the session ended.
         """
         self._line.forwarded, self._within = forwarded, session
+
+    def offer_first(self, take: Callable[[SttEvent], bool]) -> None:
+        """Offer each event to `take`, which says whether it took it; what it did not is delivered."""
+        self._take = take
 
     def feed(self, payload: bytes) -> None:
         """Take audio, 8 kHz µ-law unless another format was given; kept until it is settled, beyond a bound dropped."""
@@ -191,10 +198,10 @@ class Recognition:
                 self._options = self._line.upstream.take_options() or self._options
                 await self._begin()
 
-                async def proven() -> None:
-                    await self._proven(account)
-
-                self._session = Session(socket, self._line, self._ledger, self._settings, self._emit, proven)
+                proven = partial(self._proven, account)
+                self._session = Session(
+                    socket, self._line, self._ledger, self._settings, self._offer, self._emit, proven
+                )
                 return await self._session.run(self._options)
         except PeerRefused as refusal:
             return Lost(Retry.NEVER, refusal.code, "refused", str(refusal))
@@ -210,15 +217,16 @@ class Recognition:
         self.complete = self.complete and not gone
         await self._emit(gone)
 
-    async def _proven(self, account: Account) -> None:
-        """The session works; had it been given up, it hears again."""
+    def _proven(self, account: Account) -> list[SttEvent]:
+        """The session works; had it been given up, it hears again, which must be told."""
         self._works = True
         self._accounts.worked(account)
-        if self._deaf_since is not None:
-            deaf_ms = round((asyncio.get_running_loop().time() - self._deaf_since) * 1_000)
-            self._deaf_since = None
-            log.warning("stt.recovered", deaf_ms=deaf_ms, fallback=account.fallback)
-            await self._emit([SttRecovered(deaf_ms)])
+        if self._deaf_since is None:
+            return []
+        deaf_ms = round((asyncio.get_running_loop().time() - self._deaf_since) * 1_000)
+        self._deaf_since = None
+        log.warning("stt.recovered", deaf_ms=deaf_ms, fallback=account.fallback)
+        return [SttRecovered(deaf_ms)]
 
     # --- how sessions end
 
@@ -294,13 +302,26 @@ class Recognition:
         """Answers to the requests that no session will ever see."""
         return [Finalized() for _ in range(self._line.upstream.finalizes)]
 
-    async def _emit(self, events: Iterable[SttEvent]) -> None:
-        """Deliver in order; what a deadline interrupts is delivered first of all by the next call."""
+    def _offer(self, events: Iterable[SttEvent]) -> bool:
+        """Deliver in order what is taken without a wait; return whether that was all."""
         self._undelivered.extend(events)
+        if not self._delivering.locked():
+            while self._undelivered and self._take(self._undelivered[0]):
+                self._undelivered.popleft()
+        return not self._undelivered
+
+    async def _emit(self, events: Iterable[SttEvent] = ()) -> None:
+        """Deliver in order; what a deadline interrupts is delivered first of all by the next call."""
+        if self._offer(events):
+            return
         async with self._delivering:
             while self._undelivered:
                 await self._deliver(self._undelivered[0])
                 self._undelivered.pop(0)
+
+
+def _not_taken(_event: SttEvent) -> bool:
+    return False
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import structlog
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.config import SonioxSettings
-from voicebot.core.events import Finalized, Heard, SttEvent
+from voicebot.core.events import Finalized, SttEvent
 from voicebot.errors import PeerProtocolError
 from voicebot.soniox_line import SonioxLine
 from voicebot.soniox_socket import describe_close
@@ -16,7 +16,16 @@ from voicebot.stt.line import Line
 from voicebot.waiting import Flag
 from voicebot.wire.soniox_errors import ErrorFrame, Retry
 from voicebot.wire.soniox_ledger import Ledger
-from voicebot.wire.soniox_stt import END_OF_AUDIO, FINALIZE, KEEPALIVE, Message, SttOptions, config_message, read
+from voicebot.wire.soniox_stt import (
+    END_OF_AUDIO,
+    FINALIZE,
+    KEEPALIVE,
+    NOTHING,
+    Message,
+    SttOptions,
+    config_message,
+    read,
+)
 from voicebot.wire.soniox_upstream import Audio, Reconfigure
 
 ROLLOVER = "rollover"
@@ -75,10 +84,11 @@ class _Backlog:
 
 
 class Session:
-    """Sends what the line holds, in order, and emits what comes back.
+    """Sends what the line holds, in order, and tells what comes back.
 
+    `offer` takes events without a wait and says whether all that is to be told was taken; `emit` waits for that.
     `next_options` is set when the session ended because the options change; `proven` is called once, when the session
-    has done something, or has stood for a while.
+    has done something, or has stood for a while, and gives what is to be told of it.
     """
 
     def __init__(
@@ -87,21 +97,23 @@ class Session:
         line: Line,
         ledger: Ledger,
         settings: SonioxSettings,
+        offer: Callable[[Iterable[SttEvent]], bool],
         emit: Callable[[Iterable[SttEvent]], Awaitable[None]],
-        proven: Callable[[], Awaitable[None]],
+        proven: Callable[[], list[SttEvent]],
     ) -> None:
         self._socket = socket
         self._line = line
         self._ledger = ledger
         self._settings = settings
-        self._emit = emit
+        self._offer, self._emit = offer, emit
         self._loop = asyncio.get_running_loop()
         self._sent_at = self._loop.time()
         self._end_by: float | None = None
         self._timer: asyncio.Timeout | None = None
-        self._proven: Callable[[], Awaitable[None]] | None = proven
+        self._proven: Callable[[], list[SttEvent]] | None = proven
         self._heard_at = self._sent_at
         self._rolled_over = False
+        self._outcome: Ended | Lost | None = None
         self._backlog = _Backlog(line, settings)
         self.next_options: SttOptions | None = None
         self._answered = Flag()
@@ -206,57 +218,57 @@ class Session:
         """A session that stands for a while works, although nothing is said."""
         await self._answered.wait()
         await asyncio.sleep(PROVEN_S)
-        await self._prove()
+        await self._emit(self._prove())
 
-    async def _prove(self) -> None:
+    def _prove(self) -> list[SttEvent]:
         proven, self._proven = self._proven, None
-        if proven:
-            await proven()
+        return proven() if proven else []
 
     # --- down
 
     async def _receive(self) -> Ended | Lost:
-        while True:
+        while self._outcome is None:
             try:
-                data = await self._next()
+                async with asyncio.timeout_at(self._due()) as self._timer:
+                    await self._hear()
             except TimeoutError:
                 if self._end_by is not None and self._loop.time() >= self._end_by:
                     return self._ended_late()
                 await self._answer_overdue()
-                continue
             except ConnectionClosed as closed:
                 return self._closed(closed)
-            if outcome := await self._take(data):
-                return outcome
+            finally:
+                self._timer = None
+            await self._emit(())
+        return self._outcome
 
-    async def _next(self) -> str | bytes:
-        try:
-            async with asyncio.timeout_at(self._due()) as self._timer:
-                return await self._socket.recv()
-        finally:
-            self._timer = None
+    async def _hear(self) -> None:
+        """Take messages until one is the last, or until somebody must wait; only the wait for them can be interrupted."""
+        while self._outcome is None:
+            data = await self._socket.recv()
+            if not self._offer(self._take(data)):
+                return
 
-    async def _take(self, data: str | bytes) -> Ended | Lost | None:
+    def _take(self, data: str | bytes) -> list[SttEvent]:
+        """Take one message and return what is to be told of it."""
         try:
             message = self._read(data)
         except PeerProtocolError as error:
-            return Lost(Retry.BACKOFF, 0, "protocol_error", str(error))
+            self._outcome = Lost(Retry.BACKOFF, 0, "protocol_error", str(error))
+            return []
         if isinstance(message, ErrorFrame):
             log.warning("stt.error", code=message.code, kind=message.kind, request_id=message.request_id)
-            return Lost(message.retry, message.code, message.kind, message.message)
+            self._outcome = Lost(message.retry, message.code, message.kind, message.message)
+            return []
         self._answered.set()
-        if message.events != (Heard(),):
+        if message.events != NOTHING:
             self._heard_at = self._loop.time()
         events = self._ledger.take(message)
-        self._line.settled(self._ledger.settled_to_ms, answers=sum(isinstance(event, Finalized) for event in events))
-        if self._ledger.worked:
-            await self._prove()
-        await self._emit(events)
-        if not message.finished:
-            return None
-        if self._end_by is None:
-            return Lost(Retry.BACKOFF, 0, "finished_early", "the server finished although audio goes on")
-        return Ended(complete=True)
+        self._line.settled(self._ledger.settled_to_ms, answers=events.count(Finalized()))
+        if message.finished:
+            early = Lost(Retry.BACKOFF, 0, "finished_early", "the server finished although audio goes on")
+            self._outcome = early if self._end_by is None else Ended(complete=True)
+        return [*self._prove(), *events] if self._ledger.worked and self._proven else events
 
     def _read(self, data: str | bytes) -> Message | ErrorFrame:
         if isinstance(data, bytes):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from voicebot.core.events import Endpoint, Finalized, Heard, SttEvent, Token
-from voicebot.wire.soniox_stt import Message
+from voicebot.wire.soniox_stt import NOTHING, Message
 
 
 class Ledger:
@@ -90,16 +90,14 @@ class Ledger:
 
     def take(self, message: Message) -> list[SttEvent]:
         """Return what is new in `message`; answers that nobody waits for any more are left out."""
-        self.worked = self.worked or message.events != (_NOTHING,) or (message.total_ms or 0) > self.base_ms
-        passed = len(message.events) > 1 or message.finished
-        passed = passed or (message.total_ms or 0) >= max((t.end_ms or 0 for t in self._tail), default=0)
+        self.worked = self.worked or message.events != NOTHING or (message.total_ms or 0) > self.base_ms
         settled_to_ms = message.final_ms or 0
         events: list[SttEvent] = []
         for event in message.events:
             match event:
                 case Heard():
-                    settled_to_ms = max(settled_to_ms, *(token.end_ms or 0 for token in event.settled), 0)
-                    events += self._heard(event, passed=passed)
+                    settled_to_ms = max(settled_to_ms, _end_ms(event.settled))
+                    events += self._heard(event, message)
                 case Finalized():
                     settled_to_ms = max(settled_to_ms, self._asked[0][1] if self._asked and not self._overdue else 0)
                     events += self._answered()
@@ -138,18 +136,26 @@ class Ledger:
     def _ms(self, position: int) -> int:
         return position * 1_000 // self._bytes_per_second
 
-    def _heard(self, heard: Heard, *, passed: bool) -> list[SttEvent]:
+    def _heard(self, heard: Heard, message: Message) -> list[SttEvent]:
         settled, self._known = self._new(heard.settled)
         tentative, _ = self._new(heard.tentative)
         self._note(settled)
-        news = Heard(settled, tentative)
-        if news == _NOTHING and (not self._tail or (self._stale and not passed)):
+        if not settled and (self._is_old(tentative, message) or not (tentative or self._tail)):
             return []
         self._tail, self._stale = tentative, False
-        return [news]
+        return [Heard(settled, tentative)]
 
-    def _new(self, tokens: Sequence[Token]) -> tuple[tuple[Token, ...], bool]:
+    def _is_old(self, tentative: tuple[Token, ...], message: Message) -> bool:
+        """Whether a tentative tail says nothing new; that of a lost session stays until the new one has passed it."""
+        if not self._stale:
+            return tentative == self._tail
+        passed = len(message.events) > 1 or message.finished or (message.total_ms or 0) >= _end_ms(self._tail)
+        return not (tentative or passed)
+
+    def _new(self, tokens: tuple[Token, ...]) -> tuple[tuple[Token, ...], bool]:
         """Leave out what earlier sessions have settled."""
+        if not self._border_ms:
+            return tokens, False
         known, new = self._known, []
         for token in tokens:
             if token.start_ms is not None and token.end_ms is not None:
@@ -161,7 +167,7 @@ class Ledger:
     def _note(self, settled: Sequence[Token]) -> None:
         if settled:
             self._unended, self._again = True, False
-        self._settled_ms = max(self._settled_ms, *(token.end_ms or 0 for token in settled), 0)
+            self._settled_ms = max(self._settled_ms, _end_ms(settled))
 
     def _up_to_the_tail(self, settled_to_ms: int, message: Message) -> int:
         """Words that are still tentative are not settled, whatever the server's count says (real-time API, tokens)."""
@@ -183,5 +189,6 @@ class Ledger:
         return [Finalized()]
 
 
-_NOTHING = Heard()
-"""Soniox's empty message: it says only that it is there."""
+def _end_ms(tokens: Sequence[Token]) -> int:
+    """Return where the last of the words ends, 0 where nothing tells."""
+    return max([token.end_ms or 0 for token in tokens], default=0)

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -156,8 +155,7 @@ def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
 # --- in --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message: events in the order of the wire, and up to where audio is settled and heard (ms, offset added).
 
     There is always at least one `Heard`, and the last one carries the whole tentative tail, even an empty one.
@@ -169,6 +167,8 @@ class Message:
     finished: bool
 
 
+NOTHING: tuple[Heard | Endpoint | Finalized, ...] = (Heard(),)
+"""The events of Soniox's empty message: it says only that it is there."""
 CONTROLS: dict[str | None, Endpoint | Finalized] = {"<end>": Endpoint(), "<fin>": Finalized()}
 
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -37,13 +38,18 @@ class AudioFormat:
         """Bytes that must not be torn apart: one sample of every channel."""
         if self.encoding == CONTAINER:
             return 1
-        bits = "".join(filter(str.isdigit, self.encoding))
-        return BYTES_PER_SAMPLE.get(self.encoding, int(bits or 8) // 8) * self.channels
+        return _sample_bytes(self.encoding) * self.channels
 
     @property
     def resumable(self) -> bool:
         """Whether a new session can understand the rest of the stream: not without a container's header."""
         return self.encoding != CONTAINER
+
+
+@cache
+def _sample_bytes(encoding: str) -> int:
+    bits = "".join(filter(str.isdigit, encoding))
+    return BYTES_PER_SAMPLE.get(encoding, int(bits or 8) // 8)
 
 
 class Audio(msgspec.Struct, frozen=True, gc=False):
@@ -83,6 +89,7 @@ class Upstream:
         self._format = audio_format or AudioFormat()
         self._batch_bytes = max(1, batch_bytes)
         self._keep_bytes = max(self._batch_bytes, keep_bytes)
+        self._preroll = PREROLL_MS * self._format.bytes_per_second // 1_000
         self._batch = bytearray()
         self._items: deque[Item] = deque()
         self._waiting_bytes = 0
@@ -276,10 +283,6 @@ class Upstream:
     def shorten(self, keep_bytes: int) -> None:
         """Drop the oldest audio that waits, but for so much: nobody would want to hear it any more."""
         self._trim(keep_bytes)
-
-    @property
-    def _preroll(self) -> int:
-        return PREROLL_MS * self._format.bytes_per_second // 1_000
 
     def _resume_at(self) -> int:
         """Where a new session has to begin."""

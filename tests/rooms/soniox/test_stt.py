@@ -102,6 +102,61 @@ async def test_oldest_audio_is_dropped_and_counted(soniox, settings, events, run
     assert heard.settled[0].start_ms == 100, "times count from the first byte fed, dropped ones included"
 
 
+async def test_words_that_stand_are_told_once(soniox, settings, events, running):
+    tail = {"text": "so", "is_final": False, "start_ms": 0, "end_ms": 100}
+
+    async def script(peer):
+        await peer.start()
+        for total in (100, 200, 300):
+            await peer.say(tail, total=total)
+        await peer.say(total=400)
+        await peer.say(total=500)
+        await peer.say(tail, total=600)
+        await peer.say(word("so", 0, 100), total=700)
+        await peer.hold()
+
+    double = await soniox(script)
+    recognition = Recognition(settings(double), SttOptions(), events.deliver)
+    async with running(recognition):
+        await events.until(Heard, 4)
+    so = Token("so", 0, 100)
+    assert events.all == [Heard((), (so,)), Heard(), Heard((), (so,)), Heard((so,))]
+
+
+async def test_events_are_offered_before_they_are_delivered(soniox, settings, running):
+    async def script(peer):
+        await peer.start()
+        for number in range(6):
+            await peer.say(word(str(number)), END)
+        await peer.hold()
+
+    told, everything = [], asyncio.Event()
+
+    def tell(how, event):
+        told.append((how, event))
+        if len(told) == 2 * 6:
+            everything.set()
+
+    def take(event):
+        if len(told) % 3 == 2:
+            return False
+        tell("taken", event)
+        return True
+
+    async def deliver(event):
+        for _ in range(5):
+            await asyncio.sleep(0)  # others could overtake
+        tell("delivered", event)
+
+    double = await soniox(script)
+    recognition = Recognition(settings(double), SttOptions(), deliver)
+    recognition.offer_first(take)
+    async with running(recognition), asyncio.timeout(10):
+        await everything.wait()
+    assert [event for _, event in told] == [e for n in range(6) for e in (Heard((Token(str(n)),)), Endpoint())]
+    assert [how for how, _ in told[:3]] == ["taken", "taken", "delivered"]
+
+
 async def test_tokens_behind_end_belong_to_the_next_utterance(soniox, settings, events, running):
     async def script(peer):
         await peer.start()

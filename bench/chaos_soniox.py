@@ -1,4 +1,4 @@
-"""Soniox for the chaos run: it says words of its own at known times of the audio, keeps what it settled, and fails at random."""
+"""Soniox for the chaos run: it hears the words that are in the sound, keeps what it heard and settled, and fails at random."""
 
 import asyncio
 import base64
@@ -9,15 +9,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from random import Random
+from time import monotonic
 from typing import Any
 
+from chaos_words import BYTES_PER_MS, WORD_MS, Ear
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-BYTES_PER_MS = 8
-WORD_MS, WORDS, PAUSE_MS = 300, (1, 6), (400, 2_500)
-"""A word takes so long; so many words make an utterance; so much silence follows it."""
+QUIET_MS = 500
+"""So much silence ends an utterance."""
 ENDED = 0.7
 """So many utterances get an `<end>`; the others must be asked for with finalize."""
 LIFE_MS = (1_000, 15_000)
@@ -36,10 +37,13 @@ class Soniox:
     chance: Random
     trouble: float = 0.3
     """So many sessions fail; 0 heals everything."""
-    settled: list[list[str]] = field(default_factory=list[list[str]])
-    """For each session the words that were sent as final, in order."""
+    heard: set[str] = field(default_factory=set[str])
+    """Words that any session was told of, settled or not."""
+    settled: dict[str, float] = field(default_factory=dict[str, float])
+    """When each word was first sent as final (monotonic)."""
     injected: Counter[str] = field(default_factory=Counter[str])
     sessions: int = 0
+    """Of speech-to-text, since the beginning."""
 
     def fails(self) -> bool:
         """Throw the dice."""
@@ -58,8 +62,8 @@ class Soniox:
             if socket.request and "tts" in socket.request.path:
                 await _speak(self, socket)
             else:
-                self.settled.append([])
-                await _Session(self, socket, len(self.settled) - 1).run()
+                self.sessions += 1
+                await _Session(self, socket).run()
         except ConnectionClosed:
             pass
 
@@ -67,14 +71,11 @@ class Soniox:
 class _Session:
     """One session of speech-to-text."""
 
-    def __init__(self, soniox: Soniox, socket: ServerConnection, number: int) -> None:
-        self._soniox, self._socket, self._number = soniox, socket, number
+    def __init__(self, soniox: Soniox, socket: ServerConnection) -> None:
+        self._soniox, self._socket = soniox, socket
         self._chance = Random(f"{soniox.chance.random()}")
-        self._heard = 0
-        self._count = 0
-        self._tentative: list[str] = []
-        self._left = 0
-        self._next_ms = self._chance.randint(*PAUSE_MS)
+        self._ear = Ear()
+        self._tentative: list[tuple[str, int]] = []
         self._fault = self._chance.choice(FAULTS) if soniox.fails() else ""
         self._fault_ms = self._chance.randint(*LIFE_MS)
 
@@ -83,9 +84,9 @@ class _Session:
         await self._socket.recv()
         async for message in self._socket:
             if isinstance(message, bytes):
-                self._heard += len(message)
-                await self._speak()
-                if self._fault and self._heard // BYTES_PER_MS >= self._fault_ms and await self._fail():
+                await self._hear(message)
+                if self._fault and self._ear.heard_ms >= self._fault_ms:
+                    await self._fail()
                     return
             elif not message:
                 await self._settle()
@@ -94,40 +95,30 @@ class _Session:
             elif json.loads(message).get("type") == "finalize":
                 await self._settle("<fin>")
 
-    async def _speak(self) -> None:
-        """Say what is due."""
-        while self._next_ms <= self._heard // BYTES_PER_MS:
-            if not self._tentative and not self._left:
-                self._left = self._chance.randint(*WORDS)
-            if self._left:
-                self._count += 1
-                self._left -= 1
-                self._tentative.append(f"s{self._number}w{self._count}")
-                self._next_ms += WORD_MS
-                await self._send([self._token(word, final=False) for word in self._tentative])
-            else:
-                await self._settle("<end>" if self._chance.random() < ENDED else "")
-                self._next_ms += self._chance.randint(*PAUSE_MS)
+    async def _hear(self, sound: bytes) -> None:
+        """Tell the words in it, and the end of an utterance."""
+        if new := list(self._ear.hear(sound)):
+            self._tentative += new
+            await self._send([_token(*word, final=False) for word in self._tentative])
+            self._soniox.heard.update(word for word, _ in new)
+        elif self._tentative and self._ear.heard_ms - self._tentative[-1][1] >= QUIET_MS:
+            await self._settle("<end>" if self._chance.random() < ENDED else "")
 
     async def _settle(self, control: str = "") -> None:
         words, self._tentative = self._tentative, []
-        tokens = [self._token(word, final=True) for word in words]
+        tokens = [_token(*word, final=True) for word in words]
         tokens += [{"text": control, "is_final": True}] * bool(control)
         if tokens:
             await self._send(tokens)
-            self._soniox.settled[self._number] += words
-
-    def _token(self, word: str, *, final: bool) -> dict[str, Any]:
-        end_ms = self._heard // BYTES_PER_MS
-        times = {"start_ms": max(0, end_ms - WORD_MS), "end_ms": end_ms}
-        return {"text": f" {word}", "is_final": final, "confidence": 0.9, **times}
+            for word, _ in words:
+                self._soniox.settled.setdefault(word, monotonic())
 
     async def _send(self, tokens: list[dict[str, Any]], *, finished: bool = False) -> None:
-        ms = self._heard // BYTES_PER_MS
+        ms = self._ear.heard_ms
         frame = {"tokens": tokens, "final_audio_proc_ms": ms, "total_audio_proc_ms": ms, "finished": finished}
         await self._socket.send(json.dumps(frame))
 
-    async def _fail(self) -> bool:
+    async def _fail(self) -> None:
         """Fail as the dice have it; what was sent before is on its way and counts."""
         self._soniox.injected[f"soniox_{self._fault}"] += 1
         match self._fault:
@@ -144,7 +135,11 @@ class _Session:
                 self._socket.transport.abort()
             case _:
                 pass
-        return True
+
+
+def _token(word: str, end_ms: int, *, final: bool) -> dict[str, Any]:
+    times = {"start_ms": max(0, end_ms - WORD_MS), "end_ms": end_ms}
+    return {"text": f" {word}", "is_final": final, "confidence": 0.9, **times}
 
 
 async def _speak(soniox: Soniox, socket: ServerConnection) -> None:

@@ -10,7 +10,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from socket import create_server
 from typing import Any
@@ -41,14 +41,20 @@ class Lives:
         self._listens = asyncio.Event()
         self.life = 0
         """The process id of the present life, 0 between two."""
+        self._death: asyncio.Task[str] | None = None
 
     async def begin(self) -> None:
-        """Begin a life; return when it listens."""
+        """Begin a life; return when it listens, raises RuntimeError when it ends before that."""
         self._listens.clear()
         self._words.write(b"go\n")
-        self.life = int(await self._news_of("life"))
         async with asyncio.timeout(LONGEST_S):
-            await self._listens.wait()
+            self.life = int(await self._news_of("life"))
+        self._death = asyncio.create_task(self._news_of("death"))
+        listens = asyncio.create_task(self._listens.wait())
+        await asyncio.wait((listens, self._death), timeout=LONGEST_S, return_when=asyncio.FIRST_COMPLETED)
+        listens.cancel()
+        if not self._listens.is_set():
+            raise RuntimeError(f"it does not listen: {self.log[-3:]}")
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the present life."""
@@ -56,18 +62,21 @@ class Lives:
 
     async def ended(self) -> int:
         """Wait for the end of the present life; return its exit code, negative for a signal."""
-        code = int(await self._news_of("death"))
+        if self._death is None:
+            raise RuntimeError("no life has begun")
+        async with asyncio.timeout(LONGEST_S):
+            code = int(await self._death)
         self.life = 0
         return code
 
     async def kill(self) -> int:
-        """End the present life without a word."""
-        self.send(signal.SIGKILL)
+        """End the present life without a word, unless it has ended by itself."""
+        with suppress(ProcessLookupError):
+            self.send(signal.SIGKILL)
         return await self.ended()
 
     async def _news_of(self, kind: str) -> str:
-        async with asyncio.timeout(LONGEST_S):
-            line = await self._news.readline()
+        line = await self._news.readline()
         word, _, value = line.decode().partition(" ")
         if word.strip() != kind:
             raise RuntimeError(f"expected {kind}, there came {line!r}: {self.log[-3:]}")
@@ -110,7 +119,8 @@ async def lives(
     made = Lives(parent, took)
     reading = asyncio.create_task(made.read())
     try:
-        await made._news_of("loaded")  # noqa: SLF001 - its own factory
+        async with asyncio.timeout(LONGEST_S):
+            await made._news_of("loaded")  # noqa: SLF001 - its own factory
         yield made
     finally:
         if made.life:

@@ -307,7 +307,7 @@ class Recognition:
         self._undelivered.extend(events)
         if not self._delivering.locked():
             while self._undelivered and self._take(self._undelivered[0]):
-                self._undelivered.popleft()
+                self._undelivered.pop(0)
         return not self._undelivered
 
     async def _emit(self, events: Iterable[SttEvent] = ()) -> None:

@@ -1,6 +1,7 @@
 """The way of a stream's audio to its leg: frames that came together are heard together, and nothing is timed for each."""
 
 import asyncio
+from collections.abc import Sequence
 
 from voicebot.call.call import Call
 from voicebot.call.inputs import FromTrack
@@ -9,6 +10,7 @@ from voicebot.config import TwilioSettings
 from voicebot.core.batching import Batching
 from voicebot.core.events import Media
 from voicebot.web.low_water import LowWater
+from voicebot.wire import twilio
 
 MAX_RUN = 50
 """Frames that are heard at a time at most: a second of one track."""
@@ -19,13 +21,12 @@ STOPPED_S = 0.2
 
 
 class Inlet:
-    """One stream: what came since the last turn of the event loop, and when anything came at all."""
+    """One stream: what its messages tell the call, and when anything came at all."""
 
     def __init__(self, call: Call, leg: Leg, low_water: LowWater, silent: asyncio.Timeout) -> None:
         """`silent` expires when the stream has been silent for too long."""
         self._call, self._leg, self._low_water, self._silent = call, leg, low_water, silent
         self._loop = asyncio.get_running_loop()
-        self._run: list[Media] = []
         self._untold: list[FromTrack] = []
         self._message_bytes = 0
         self._audio_at = float("-inf")
@@ -38,25 +39,25 @@ class Inlet:
         """The carrier's name of the stream."""
         return self._leg.stream_id
 
-    @property
-    def behind(self) -> bool:
-        """The call's mailbox was full when something had to be told; `settle` waits for it."""
-        return bool(self._untold)
+    def take(self, messages: Sequence[bytes]) -> int:
+        """Let the leg hear the media messages at the front, which came together; return how many those are.
 
-    def take(self, frame: Media, message_bytes: int) -> None:
-        """Take one frame; it is heard together with those that were read with it, before the loop waits again."""
-        if not self._run:
-            self._loop.call_soon(self.flush)
-        self._run.append(frame)
+        None while the call's mailbox is full, until `settle` has had its turn: what it is told must keep its order.
+        """
+        if self._untold:
+            return 0
+        frames: list[Media] = []
+        for message in messages:
+            if (frame := twilio.read_frame(message)) is None:
+                break
+            frames.append(frame)
+        for at in range(0, len(frames), MAX_RUN):
+            self.hear(frames[at : at + MAX_RUN], len(messages[0]))
+        return len(frames)
+
+    def hear(self, run: Sequence[Media], message_bytes: int) -> None:
+        """Let the leg hear frames that came together, each in a message of about this length."""
         self._message_bytes = message_bytes
-        if len(self._run) >= MAX_RUN:
-            self.flush()
-
-    def flush(self) -> None:
-        """Let the leg hear what came."""
-        if not self._run:
-            return
-        run, self._run = self._run, []
         self.touched_at = self._audio_at = now = self._loop.time()
         for change in self._leg.hear(run, now):
             if self._untold or not self._call.offer(change):
@@ -64,7 +65,6 @@ class Inlet:
 
     async def settle(self) -> None:
         """Let the call have everything that came until now, in its order."""
-        self.flush()
         while self._untold:
             await self._call.put(self._untold.pop(0))
 

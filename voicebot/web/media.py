@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Literal, override
+from typing import override
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.http import WSMessageNoDecodeText
@@ -19,13 +19,12 @@ from voicebot.errors import PeerProtocolError, VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.web.inlet import Inlet, Inlets
 from voicebot.web.low_water import LowWater
+from voicebot.web.media_socket import MediaWebSocket
 from voicebot.web.refusals import Refusals
 from voicebot.web.twilio import SIGNATURE
 from voicebot.wire import twilio, twiml
 from voicebot.wire.twilio import Signatures
 from voicebot.wire.twiml import Doors
-
-type _WebSocket = web.WebSocketResponse[Literal[False]]
 
 MAX_REASON_BYTES = 123
 """Most bytes of a close reason, which is UTF-8 (RFC 6455, section 5.5)."""
@@ -42,7 +41,7 @@ class Refused(VoicebotError):  # noqa: N818 - the word of the log and the metric
 class _Socket(MediaSocket):
     """A stream's way back to the carrier; `listening` is what bounds the wait for what comes, once somebody listens."""
 
-    def __init__(self, ws: _WebSocket, low_water: LowWater) -> None:
+    def __init__(self, ws: MediaWebSocket, low_water: LowWater) -> None:
         self._ws, self._low_water = ws, low_water
         self.listening: asyncio.Timeout | None = None
         self.closing = False
@@ -95,13 +94,7 @@ class MediaDoor:
         if self._pending >= self._most_pending:
             self._count("too many pending")
             return web.Response(status=503, text="too many streams have not begun yet\n")
-        ws: _WebSocket = web.WebSocketResponse(
-            compress=False,
-            decode_text=False,
-            autoping=False,  # a ping shows that somebody is there, so it must be seen
-            heartbeat=self._settings.ping_s,
-            max_msg_size=self._settings.max_message_bytes,
-        )
+        ws = MediaWebSocket(heartbeat=self._settings.ping_s, max_msg_size=self._settings.max_message_bytes)
         low_water = LowWater(request.transport)
         socket = _Socket(ws, low_water)
         self._pending += 1
@@ -137,12 +130,11 @@ class MediaDoor:
 
     async def _over(self, call: Call, leg: Leg, inlet: Inlet, reason: str) -> None:
         """Let the call have the last of the stream, and know that it was the last."""
-        inlet.flush()
         leg.finish()
         await inlet.settle()
         await call.put(LegClosed(leg.number, StreamStopped(reason), *leg.losses()))
 
-    async def _admit(self, ws: _WebSocket, socket: MediaSocket) -> tuple[Call, Leg]:
+    async def _admit(self, ws: MediaWebSocket, socket: MediaSocket) -> tuple[Call, Leg]:
         """Wait for `start` and let its call claim it; raises Refused or PeerProtocolError."""
         while True:
             message = await ws.receive()
@@ -189,24 +181,19 @@ class MediaDoor:
         except Busy as busy:
             raise Refused(busy.why, str(busy)) from None
 
-    async def _pump(self, ws: _WebSocket, call: Call, inlet: Inlet) -> str:
+    async def _pump(self, ws: MediaWebSocket, call: Call, inlet: Inlet) -> str:
         """Pass on what the carrier sends until the stream ends; return why it did."""
         self._inlets.add(inlet)
         try:
             while True:
-                message = await ws.receive()
-                if message.type is WSMsgType.TEXT and (frame := twilio.read_frame(message.data)):
-                    inlet.take(frame, len(message.data))
-                    if inlet.behind:
-                        await inlet.settle()
-                    continue
+                message = await ws.next(inlet.take)
                 await inlet.settle()
                 inlet.touched_at = asyncio.get_running_loop().time()
                 if await _only_alive(ws, message):
                     continue
                 match event := self._event(message, inlet.stream_id):
                     case Media():
-                        inlet.take(event, len(message.data))
+                        inlet.hear([event], len(message.data))
                     case Digit() | MarkReached():
                         inlet.hasten()
                         await call.put(event)
@@ -224,7 +211,7 @@ class MediaDoor:
         match message.type:
             case WSMsgType.TEXT:
                 try:
-                    return twilio.read_any(message.data)
+                    return twilio.read(message.data)
                 except PeerProtocolError as error:
                     self._count("malformed message", stream=stream_id, error=str(error))
                     return Ignored("malformed")
@@ -238,7 +225,7 @@ class MediaDoor:
             case _:
                 return StreamStopped("closed")
 
-    async def _refuse(self, ws: _WebSocket, refusal: Refused) -> _WebSocket:
+    async def _refuse(self, ws: MediaWebSocket, refusal: Refused) -> MediaWebSocket:
         self._count(refusal.why, text=str(refusal))
         reason = str(refusal).encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=reason.encode())
@@ -248,7 +235,7 @@ class MediaDoor:
         self._refusals.note("media", why, **details)
 
 
-async def _only_alive(ws: _WebSocket, message: WSMessageNoDecodeText) -> bool:
+async def _only_alive(ws: MediaWebSocket, message: WSMessageNoDecodeText) -> bool:
     """Say whether a message says no more than that somebody is there; a ping is answered."""
     if message.type is WSMsgType.PING:
         await ws.pong(message.data)

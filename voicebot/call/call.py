@@ -30,6 +30,7 @@ from voicebot.call.inputs import (
     ShutDown,
 )
 from voicebot.call.leg import Leg, MediaSocket
+from voicebot.call.mailbox import Mailbox
 from voicebot.call.past import Past
 from voicebot.call.reporter import open_reporter
 from voicebot.call.rooms import Rooms
@@ -59,7 +60,6 @@ from voicebot.core.events import (
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Streamed, Undelivered
 from voicebot.errors import LocalProtocolError
 from voicebot.stt import Recognition
-from voicebot.waiting import Queue
 from voicebot.wire import twiml
 
 
@@ -72,7 +72,8 @@ class Call:
         eyes = Eyes(options.redaction)
         trace = CallTrace(rooms.tracing, identity, options.mode)
         self._scribe = Scribe(identity, options.mode, eyes, rooms, trace)
-        self._mailbox: Queue[CallInput] = Queue(rooms.settings.limits.mailbox)
+        self._mailbox = Mailbox(rooms.settings.limits.mailbox)
+        self.put, self.offer = self._mailbox.put, self._mailbox.offer
         self._reporter = open_reporter(identity, eyes.webhook, rooms.settings)
         self._lane = rooms.courier.lane(
             identity.id,
@@ -131,21 +132,6 @@ class Call:
 
     # --- for the doors ----------------------------------------------------------------------------
 
-    async def put(self, event: CallInput) -> None:
-        """Tell the call something; waits while its mailbox is full."""
-        with suppress(asyncio.QueueShutDown):
-            await self._mailbox.put(event)
-
-    def offer(self, event: CallInput) -> bool:
-        """Tell the call something without waiting; return whether there was room for it."""
-        try:
-            self._mailbox.put_nowait(event)
-        except asyncio.QueueShutDown:
-            return True  # nobody wants to know any more
-        except asyncio.QueueFull:
-            return False
-        return True
-
     async def attach(self, started: StreamStarted, socket: MediaSocket) -> None:
         """Let the claimed stream begin."""
         added = {name: value for name, value in started.parameters.items() if name != twiml.TOKEN}
@@ -172,7 +158,7 @@ class Call:
 
     async def abandon(self) -> None:
         """Leave nothing behind: no stream, no message that waits to be read, no way back in."""
-        self._mailbox.shutdown(immediate=True)
+        self._mailbox.shut(at_once=True)
         self._degradation.close(_now())
         self.route.close()
         if self._recording:
@@ -194,7 +180,7 @@ class Call:
         await self._scribe.opened(again=self._past is not None)
         async with asyncio.TaskGroup() as outer:
             # Once every event was tried, nobody has anything to tell this call any more.
-            outer.create_task(self._lane.run()).add_done_callback(lambda _: self._mailbox.shutdown())
+            outer.create_task(self._lane.run()).add_done_callback(lambda _: self._mailbox.shut())
             outer.create_task(self._scribe.run())
             try:
                 async with asyncio.TaskGroup() as self._group:
@@ -226,7 +212,7 @@ class Call:
     async def _next(self) -> CallInput:
         """Wait for the next input; something that is due is one, too."""
         self._alarm.look()
-        return await self._mailbox.get()
+        return await self._mailbox.next()
 
     def _wake_at(self) -> float | None:
         due = (
@@ -257,7 +243,7 @@ class Call:
         """Hear what becomes of the last events."""
         with suppress(asyncio.QueueShutDown):
             while True:
-                late = await self._mailbox.get()
+                late = await self._mailbox.next()
                 if isinstance(late, Attempted | Streamed | Replied | ReplyFailed):
                     self._dialogue.outcome(late)
 

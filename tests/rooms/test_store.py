@@ -270,7 +270,7 @@ async def test_callers_wait_when_too_much_is_waiting(tmp_path):
     ):
         writes = [group.create_task(store.put_call(call(f"CA{number}"))) for number in range(25)]
         await asyncio.sleep(0)
-        assert store._waiting.qsize() == 10
+        assert store.waiting == 10
         group.create_task(store.run())
         await asyncio.wait(writes)
         await store.close()

@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Self
 
@@ -18,7 +17,8 @@ from voicebot.core.shares import Share
 from voicebot.errors import PeerUnavailable, VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.store import schema
-from voicebot.store.database import PEER, migrate, open_engine, translated
+from voicebot.store.database import migrate, open_engine, translated
+from voicebot.store.group_commit import Faults, GroupCommit
 from voicebot.store.history import History
 from voicebot.store.outbox import Outbox
 from voicebot.store.reader import Reader
@@ -43,14 +43,6 @@ HANGS_S = 3.0
 """A commit that takes longer is trouble; SQLite itself waits two seconds for somebody else's lock."""
 RETRY_S = 1.0
 """Time between two tries whether a store that was out of order is in order again."""
-LINGER_S = 0.05
-"""How long a write that nobody waits for waits for company, so that it need not have its own commit."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    row: Row
-    committed: asyncio.Future[None]
 
 
 class Store:
@@ -69,18 +61,19 @@ class Store:
     ) -> None:
         self._engine, self.share = engine, share
         self._metrics = metrics or Metrics()
-        self._most_rows = settings.group_commit_rows
-        self._waiting: asyncio.Queue[_Write] = asyncio.Queue(settings.max_pending)
-        self._hurry = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._running = False
         self._fault = ""
-        self._committing_since: float | None = None
         # Before the process was started there may have been some; one worker looks.
         self._deletions = share.index == 0
         self._connection: Connection | None = None
         self._statements = Statements(engine.dialect)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._group = GroupCommit(
+            self._writer,
+            self._commit,
+            self._committed,
+            most_rows=settings.group_commit_rows,
+            max_pending=settings.max_pending,
+        )
         self._reader = Reader(engine)
         self.history = History(self._reader)
         self.outbox = Outbox(self._reader, share)
@@ -110,28 +103,12 @@ class Store:
 
     async def run(self) -> None:
         """Write until `close` was called and nothing is waiting."""
-        self._running = True
-        batch: list[_Write] = []
-        try:
-            while batch := await self._collect():
-                self._committing_since = asyncio.get_running_loop().time()
-                faults = await _in_thread(self._writer, partial(self._commit, [write.row for write in batch]))
-                self._committing_since = None
-                self._note(faults)
-                self._metrics.store_failed.inc(len(faults) - faults.count(None))
-                for write, fault in zip(batch, faults, strict=True):
-                    _settle(write, fault)
-        finally:
-            self._running = False
-            self._waiting.shutdown(immediate=False)
-            for write in [*batch, *self._rest()]:
-                _settle(write, PeerUnavailable(PEER, "the writer has stopped"))
-            self._drained.set()
+        await self._group.run()
 
     @property
     def trouble(self) -> str:
         """Why what is written now would not be kept: the last commit failed, or one hangs; empty when all is well."""
-        since = self._committing_since
+        since = self._group.committing_since
         if since is not None and asyncio.get_running_loop().time() - since > HANGS_S:
             return f"a commit takes longer than {HANGS_S:g} s"
         return self._fault
@@ -145,55 +122,52 @@ class Store:
 
     async def close(self) -> None:
         """Take no more writes, and return when those taken are committed."""
-        self._waiting.shutdown()
-        self._hurry.set()
-        if self._running:
-            await self._drained.wait()
+        await self._group.close()
 
     @property
     def waiting(self) -> int:
         """How many writes wait for their commit."""
-        return self._waiting.qsize()
+        return self._group.waiting
 
     async def put_call(self, row: CallRow) -> None:
         """Keep a call that begins; everything else of the call refers to it."""
-        await self._write(row)
+        await self._group.write(row)
 
     async def put_event(self, row: EventRow) -> None:
         """Keep an event for the application, before anybody tries to deliver it."""
-        await self._write(row)
+        await self._group.write(row)
 
     async def put_course(self, row: CallCourse) -> None:
         """Keep how a call that goes on stands."""
-        await self._write(row)
+        await self._group.write(row)
 
     async def put_turn(self, row: TurnRow) -> None:
         """Keep a turn."""
-        await self._write(row)
+        await self._group.write(row)
 
     async def put_utterance(self, row: UtteranceRow) -> None:
         """Keep what the bot said; waits up to LINGER_S for company."""
-        await self._write(row, lazy=True)
+        await self._group.write(row, lazy=True)
 
     async def put_latency(self, row: LatencyRow) -> None:
         """Keep the latency account of a turn; waits up to LINGER_S for company."""
-        await self._write(row, lazy=True)
+        await self._group.write(row, lazy=True)
 
     async def put_aside(self, row: AsideRow) -> None:
         """Keep words that are no turn; waits up to LINGER_S for company."""
-        await self._write(row, lazy=True)
+        await self._group.write(row, lazy=True)
 
     async def stop_endpoint(self, row: EndpointStop) -> None:
         """Keep that an endpoint wants no events any more; the first word about it stands."""
-        await self._write(row)
+        await self._group.write(row)
 
     async def resume_endpoint(self, url: str) -> None:
         """Keep that an endpoint wants events again."""
-        await self._write(EndpointResume(url))
+        await self._group.write(EndpointResume(url))
 
     async def delete_call(self, call_id: str) -> None:
         """Delete a call with its turns, speech, events and deliveries; one that is not there is no error."""
-        await self._write(CallDeletion(call_id))
+        await self._group.write(CallDeletion(call_id))
         self._deletions = True
 
     def take_deletions(self) -> bool:
@@ -212,11 +186,11 @@ class Store:
 
     async def record_attempt(self, row: AttemptRow) -> None:
         """Keep an attempt and the event's new state; waits up to LINGER_S for company."""
-        await self._write(row, lazy=True)
+        await self._group.write(row, lazy=True)
 
     async def end_call(self, row: CallEnd) -> None:
         """Keep how a call ended; waits up to LINGER_S for company."""
-        await self._write(row, lazy=True)
+        await self._group.write(row, lazy=True)
 
     async def read(self, query: Select[Any]) -> Sequence[RowMapping]:
         """Return the rows of a query."""
@@ -253,17 +227,11 @@ class Store:
         query = select(schema.deliveries).where(schema.deliveries.c.event_id == event_id)
         return await self.read(query.order_by(schema.deliveries.c.id))
 
-    async def _write(self, row: Row, *, lazy: bool = False) -> None:
-        write = _Write(row, asyncio.get_running_loop().create_future())
-        try:
-            await self._waiting.put(write)
-        except asyncio.QueueShutDown:
-            raise PeerUnavailable(PEER, "is closed") from None
-        if not lazy:
-            self._hurry.set()
-        await write.committed
+    def _committed(self, faults: Faults) -> None:
+        self._note(faults)
+        self._metrics.store_failed.inc(len(faults) - faults.count(None))
 
-    def _note(self, faults: Sequence[VoicebotError | None]) -> None:
+    def _note(self, faults: Faults) -> None:
         """Remember whether the database is in order; a row that it refuses says nothing about that."""
         lost = [fault for fault in faults if isinstance(fault, PeerUnavailable)]
         if bool(lost) != bool(self._fault):
@@ -274,26 +242,7 @@ class Store:
                 log.info("store.in_order")
         self._fault = str(lost[0]) if lost else ""
 
-    async def _collect(self) -> list[_Write]:
-        """Wait for writes and return those that share the next commit; none when closed."""
-        try:
-            batch = [await self._waiting.get()]
-        except asyncio.QueueShutDown:
-            return []
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                await self._hurry.wait()
-        while len(batch) < self._most_rows and not self._waiting.empty():
-            batch.append(self._waiting.get_nowait())
-        if self._waiting.empty():
-            self._hurry.clear()
-        return batch
-
-    def _rest(self) -> Iterator[_Write]:
-        while not self._waiting.empty():
-            yield self._waiting.get_nowait()
-
-    def _commit(self, rows: Sequence[Row]) -> Sequence[VoicebotError | None]:
+    def _commit(self, rows: Sequence[Row]) -> Faults:
         """Write all rows in one transaction; when one is refused, each in its own, so that it fails alone."""
         began = time.perf_counter()
         fault = self._transaction(rows)
@@ -341,15 +290,6 @@ class Store:
 
 async def _in_thread[T](thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(thread, work)
-
-
-def _settle(write: _Write, fault: VoicebotError | None) -> None:
-    if write.committed.done():  # its caller was cancelled
-        return
-    if fault is None:
-        write.committed.set_result(None)
-    else:
-        write.committed.set_exception(fault)
 
 
 def _of_call(table: Table, call_id: str) -> Select[Any]:

@@ -1,0 +1,152 @@
+"""Gathers writes that wait together into one commit on the writer's thread, and tells each what became of it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from voicebot.errors import PeerUnavailable, VoicebotError
+from voicebot.store.database import PEER
+from voicebot.store.writes import Row
+
+LINGER_S = 0.05
+"""How long a write that nobody waits for waits for company, so that it need not have its own commit."""
+
+type Faults = Sequence[VoicebotError | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    row: Row
+    lazy: bool
+    committed: asyncio.Future[None]
+
+
+class GroupCommit:
+    """`commit` runs on `thread` and returns what was wrong with each row; `told` hears of it on the loop.
+
+    No task lies between a write and its commit: while the loop is busy with calls, every turn through it costs a
+    webhook about as much time as the commit itself.
+    """
+
+    def __init__(
+        self,
+        thread: ThreadPoolExecutor,
+        commit: Callable[[Sequence[Row]], Faults],
+        told: Callable[[Faults], None],
+        *,
+        most_rows: int,
+        max_pending: int,
+    ) -> None:
+        self._thread, self._commit, self._told = thread, commit, told
+        self._most_rows = most_rows
+        self._room = asyncio.Semaphore(max_pending)
+        # The thread moves from the one to the other what has gathered until it gets going; all else is the loop's alone.
+        self._waiting: deque[_Write] = deque()
+        self._under_way: Sequence[_Write] = ()
+        self._linger: asyncio.TimerHandle | None = None
+        self._over: asyncio.Future[None] | None = None
+        self._closed = False
+        self.committing_since: float | None = None
+        """The loop's time at which the commit under way was asked for; None when there is none."""
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for their commit to begin."""
+        return len(self._waiting)
+
+    async def run(self) -> None:
+        """Commit what is written until `close` was called and nothing is waiting; raises what `commit` raises."""
+        self._over = asyncio.get_running_loop().create_future()
+        self._arrange()
+        try:
+            await self._over
+        finally:
+            self._closed, self._over = True, None
+            self._forget_linger()
+            left = [*self._under_way, *self._take(len(self._waiting))]
+            self._settle(left, [PeerUnavailable(PEER, "the writer has stopped") for _ in left])
+
+    async def close(self) -> None:
+        """Take no more writes, and return when those taken are committed."""
+        self._closed = True
+        self._arrange()
+        if self._over is not None:
+            await asyncio.wait([self._over])
+
+    async def write(self, row: Row, *, lazy: bool = False) -> None:
+        """Return when `row` is committed; `lazy` ones wait up to LINGER_S for company.
+
+        Waits while too many wait; raises what `commit` says of the row, and PeerUnavailable after the end.
+        """
+        await self._room.acquire()
+        if self._closed:
+            self._room.release()
+            raise PeerUnavailable(PEER, "is closed")
+        write = _Write(row, lazy, asyncio.get_running_loop().create_future())
+        self._waiting.append(write)
+        self._arrange()
+        await write.committed
+
+    def _arrange(self) -> None:
+        """See to it that what waits is committed: at once when somebody is in a hurry, or when there is company enough."""
+        if self._over is None or self.committing_since is not None:
+            return
+        if not self._waiting:
+            if self._closed and not self._over.done():
+                self._over.set_result(None)
+        elif self._closed or len(self._waiting) >= self._most_rows or not all(write.lazy for write in self._waiting):
+            self._begin()
+        elif self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(LINGER_S, self._begin)
+
+    def _begin(self) -> None:
+        self._forget_linger()
+        loop = asyncio.get_running_loop()
+        self.committing_since = loop.time()
+        self._thread.submit(self._work, loop)
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On the thread: commit what waits by now."""
+        batch = self._under_way = self._take(self._most_rows)
+        try:
+            faults = self._commit([write.row for write in batch]) if batch else ()
+        except BaseException as error:  # noqa: BLE001 - it belongs to who runs this
+            loop.call_soon_threadsafe(self._failed, error)
+        else:
+            loop.call_soon_threadsafe(self._done, batch, faults)
+
+    def _done(self, batch: Sequence[_Write], faults: Faults) -> None:
+        self.committing_since, self._under_way = None, ()
+        if batch:
+            self._told(faults)
+        self._settle(batch, faults)
+        self._arrange()
+
+    def _failed(self, error: BaseException) -> None:
+        if self._over is not None and not self._over.done():
+            self._over.set_exception(error)
+
+    def _take(self, most: int) -> list[_Write]:
+        taken: list[_Write] = []
+        with suppress(IndexError):
+            while len(taken) < most:
+                taken.append(self._waiting.popleft())
+        return taken
+
+    def _settle(self, writes: Sequence[_Write], faults: Faults) -> None:
+        for write, fault in zip(writes, faults, strict=True):
+            self._room.release()
+            if write.committed.done():  # its caller was cancelled
+                continue
+            if fault is None:
+                write.committed.set_result(None)
+            else:
+                write.committed.set_exception(fault)
+
+    def _forget_linger(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None

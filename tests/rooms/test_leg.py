@@ -5,6 +5,7 @@ import json
 
 from voicebot.call.leg import MESSAGE_BYTES, Leg
 from voicebot.config import Settings
+from voicebot.core.batching import Batching
 from voicebot.core.events import StreamStarted
 from voicebot.soniox_accounts import Accounts
 
@@ -25,7 +26,8 @@ async def _nobody(_event):
 
 async def test_long_audio_goes_out_in_several_messages():
     settings = Settings()
-    leg, ear = Leg(1, "token", settings, Accounts(settings.soniox), settings.default, _nobody), Ear()
+    accounts, batching = Accounts(settings.soniox), Batching(settings.soniox.batch_ms)
+    leg, ear = Leg(1, "token", settings, accounts, batching, settings.default, _nobody), Ear()
     started = StreamStarted(
         stream_id="MZ1",
         call_id="CA1",

@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import aiohttp
@@ -158,6 +159,38 @@ class Orders:
     def tickets(self):
         """What the voice URL of each ordered call ends with."""
         return ["?" + form["Url"].partition("?")[2] for form in self.forms if "Url" in form]
+
+
+KEPT = 4
+"""Idle connections that a pool may have opened more, and their tasks; what suffers is more than that."""
+STILL_S = 30
+
+
+def open_files():
+    """How many descriptors the process has, sockets included."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture
+def level():
+    """`async with level():`: what is opened inside is closed again; tasks, files and sockets."""
+
+    @asynccontextmanager
+    async def stay(kept=KEPT):
+        tasks, files = len(asyncio.all_tasks()), open_files()
+        yield
+        try:
+            async with asyncio.timeout(STILL_S):
+                # Connections end by themselves a moment later, and nobody tells.
+                while len(asyncio.all_tasks()) > tasks + kept or open_files() > files + kept:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            left = [repr(task)[:200] for task in asyncio.all_tasks()]
+            raise AssertionError(
+                f"{files} descriptors before, {open_files()} after; {tasks} tasks before, {left}"
+            ) from None
+
+    return stay
 
 
 @pytest.fixture

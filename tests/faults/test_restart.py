@@ -229,3 +229,22 @@ async def test_a_caller_who_does_not_come_back_is_told_as_lost_once(house, tmp_p
     assert len(h.app.of("call.ended")) == 1
     assert kept(tmp_path, "select reason, course from calls") == [("lost", None)]
     in_order(h)
+
+
+async def test_a_call_that_the_drain_has_cut_is_over_for_the_next_service_too(house, tmp_path):
+    """SIGTERM is an end in order: what runs at the deadline ends as `shutdown`, once, and nobody takes it up again."""
+    h = await house([script("some words"), []], serve=False)
+    h.app.on("turn.completed", {"actions": [say("An answer.")]})
+    async with Restarts(h, tmp_path, VOICEBOT_LIMITS__DRAIN_TIMEOUT_S="0.3") as service:
+        phone = h.dial(pace=1.0, limits=PATIENT)
+        await h.app.until("speech.finished")
+        await service.restart(gently=True)
+        report = await phone.report()
+        await settled(tmp_path)
+        assert service.troubles() == []
+    assert report.ended == "service"
+    assert len(report.gaps_ms) == 0
+    [ended] = h.app.of("call.ended")
+    assert (ended["data"]["reason"], ended["data"]["totals"]["turns"]) == ("shutdown", 1)
+    assert h.app.of("call.resumed") == []
+    in_order(h)

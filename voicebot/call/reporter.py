@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Literal
 
 from pydantic import JsonValue
@@ -71,6 +72,8 @@ class Reporter:
         self.transcript = Transcript(max_chars=transcript_chars)
         self.counts = Counts()
         self.sequence = 0
+        self._began = monotonic() - max(0.0, (datetime.now(UTC) - identity.started_at).total_seconds())
+        """When the call began, on a clock that does not jump."""
         self._messages, self._new_id = messages, new_id
         self._spoken: list[Spoken] = []
         self._told_early: list[Spoken] = []
@@ -255,7 +258,9 @@ class Reporter:
         )
 
     def _elapsed_ms(self, at: datetime | None = None) -> int:
-        return round(((at or datetime.now(UTC)) - self.identity.started_at).total_seconds() * 1_000)
+        if at is not None:
+            return max(0, round((at - self.identity.started_at).total_seconds() * 1_000))
+        return round((monotonic() - self._began) * 1_000)
 
 
 def open_reporter(identity: Identity, view: View, settings: Settings) -> Reporter:

@@ -72,7 +72,7 @@ def test_whatever_was_an_idle_process_comes_back_to_one_frame(limit_ms, notes, b
 
 @given(st.floats(0, 1.5), st.floats(0, 1), LIMITS)
 def test_an_even_load_comes_to_rest(load, by_batch, limit_ms):
-    """Work is what it is, and by the batch: half of it at most goes with each batch, as measured (docs/performance.md)."""
+    """Work is what it is, and by the batch: half of it at most goes with each batch here."""
     batching = Batching(limit_ms)
 
     def run(seconds):

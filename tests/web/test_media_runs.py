@@ -165,7 +165,7 @@ async def test_audio_before_a_key_is_heard_before_it(house, carrier, busy):
     assert len(h.tap.stt[0].audio) == 160 * 10
 
 
-async def test_an_idle_service_sends_each_frame_at_once_a_busy_one_five(house, carrier):
+async def test_an_idle_service_sends_each_frame_at_once(house, carrier):
     h = await house(HELLO)
     batching = h.service.calls._rooms.batching
     async with carrier(h) as twilio, twilio.talking() as stream:

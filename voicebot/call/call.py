@@ -59,7 +59,6 @@ from voicebot.core.events import (
 )
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Streamed, Undelivered
 from voicebot.errors import LocalProtocolError
-from voicebot.stt import Recognition
 from voicebot.wire import twiml
 
 
@@ -375,22 +374,14 @@ class Call:
         leg.offer_first(self.offer)
         if not leg.closed:  # another process's, of a call that is with somebody else
             # A carrier's request may open it: what its tasks log is the call's all the same.
-            self._tasks.extend(
-                self._group.create_task(self._recognise(recognition), context=self._context.copy())
-                for recognition in leg.recognitions
-            )
+            for work in leg.recognise(self._scribe.recognised):
+                self._tasks.append(self._group.create_task(work, context=self._context.copy()))
             self._listening |= {(leg.number, track) for track in leg.tracks}
         self._speaker.leg, leg.recording = leg, self._recording
         if not leg.attached.is_set():
             self.route.streamless_since = _now()
         if self._mode == "bot":
             self._rooms.voices.warm()
-
-    async def _recognise(self, recognition: Recognition) -> None:
-        try:
-            await recognition.run()
-        finally:
-            self._scribe.recognised(recognition.reconnects)
 
 
 def _now() -> float:

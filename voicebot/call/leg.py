@@ -1,7 +1,7 @@
 """One media stream of a call: audio in to its recognisers, messages out to its socket."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -118,6 +118,10 @@ class Leg:
         """Offer what is recognised to `take` before it is delivered."""
         for track, listener in self._listeners.items():
             listener.recognition.offer_first(_offered(self.number, track, take))
+
+    def recognise(self, over: Callable[[int], None]) -> Iterator[Coroutine[None, None, None]]:
+        """Yield the work of each recogniser; `over` is told at its end how many further sessions it had to seek."""
+        return (_recognise(listener.recognition, over) for listener in self._listeners.values())
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -287,3 +291,10 @@ def _labelled(
         await deliver(FromTrack(leg, track, event))
 
     return pass_on
+
+
+async def _recognise(recognition: Recognition, over: Callable[[int], None]) -> None:
+    try:
+        await recognition.run()
+    finally:
+        over(recognition.reconnects)

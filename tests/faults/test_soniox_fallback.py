@@ -3,7 +3,7 @@
 import pytest
 
 from voicebot import live
-from voicebot.local.soniox.server import Faults
+from voicebot.local.soniox.server import Faults, LocalSonioxOptions, Script, local_soniox
 
 HELLO = [{"at_ms": 300, "say": "hello there my friend", "until_ms": 1_500, "end_ms": 2_000}]
 HANG_UP = {"actions": [{"type": "say", "text": "Good bye."}, {"type": "hangup"}]}
@@ -71,3 +71,44 @@ async def test_both_refuse(house):
     [degraded] = h.app.of("call.degraded")
     assert (degraded["data"]["code"], degraded["data"]["recovering"]) == (401, False)
     assert keys(h.tap.stt)[:2] == ["another-key", "a-third-key"]
+
+
+@pytest.fixture
+async def other_region():
+    """A second Soniox, which has an address and a key of its own; with it come the notes that it takes."""
+    notes = []
+    options = LocalSonioxOptions(key="its-own-key", script=Script.parse(HELLO))
+    async with local_soniox(options, notify=notes.append) as soniox:
+        yield soniox, notes
+
+
+@pytest.mark.parametrize(
+    ("faults", "kind"),
+    [
+        pytest.param([Faults(error_at_ms=900, error_code=402)], "organization_balance_exhausted", id="refuses"),
+        pytest.param([Faults(drop_at_ms=900), Faults(drop_at_ms=1)], "connection_lost", id="is gone"),
+    ],
+)
+async def test_the_fallback_is_at_another_address(other_region, house, logs, faults, kind):
+    """In mid-turn recognition moves there, and so does the voice of what is said next; the first is left alone."""
+    there, notes = other_region
+    fallback = {"api_key": "its-own-key", "stt_url": there.stt_url, "tts_url": there.tts_url}
+    h = await house([HELLO] * len(faults), faults=faults, soniox={"connect_attempts": 1, "fallback": fallback})
+    h.app.on("turn.completed", HANG_UP)
+    await h.call()
+    [turn] = h.app.of("turn.completed")
+    assert turn["data"]["turn"]["text"] == "hello there my friend"
+    assert [word["start_ms"] for word in turn["data"]["turn"]["words"]] == [300, 600, 900, 1_200]
+    assert h.app.of("call.degraded") == []
+    assert h.metric("soniox_errors_total", side="stt", kind=kind) >= 1
+    assert h.metric("soniox_reconnects_total", why="fallback") == 1
+    assert h.metric("soniox_fallback") == 1
+    assert h.metric("audio_dropped_ms_total") == 0
+    sessions = [entry["fallback"] for entry in logs if entry["event"] == "stt.connected"]
+    assert sessions == [False] * len(faults) + [True]
+    assert [event["data"]["text"] for event in h.app.of("speech.finished")] == ["Good bye."]
+    assert [note.split()[0] for note in notes if note.endswith("connected") or " started" in note] == ["stt", "tts"]
+    await h.call()
+    assert told(h) == ["hello there my friend"] * 2
+    assert len(h.tap.stt) == len(faults)
+    assert "its-own-key" not in str(logs.all)

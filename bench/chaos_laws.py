@@ -12,7 +12,7 @@ from chaos_words import WORD
 
 TURN_S = 20.0
 """A settled word is part of a turn that is told within so long; a process that is killed before loses it (docs/resuming.md)."""
-UNNOTICED_S = 5.0
+UNNOTICED_S = 0.5
 """Soniox goes on so long with what it has, until it finds nobody there."""
 BROKEN = frozenset({"lost", "stream_lost", "no_stream", "error"})
 """Reasons of a call's end that are nobody's wish."""

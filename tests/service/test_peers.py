@@ -244,6 +244,27 @@ async def test_two_visits_of_one_call_are_two_calls(house):
     assert [event["call"]["id"] for event in h.app.of("call.started")] == ["CA" + "1" * 32, "CA" + "1" * 32 + ".2"]
 
 
+async def test_a_second_visit_does_not_wait_for_the_end_of_the_first(house):
+    h = await house()
+    first = "CA" + "1" * 32
+
+    async def once_back(event):
+        if event["call"]["id"] == first:
+            await h.app.until("call.started", call=f"{first}.2")
+        return {}
+
+    h.app.on(
+        "call.started",
+        {"actions": [{"type": "redirect", "url": "https://voice.example.com/twilio/voice"}]},
+        {"actions": [HANG_UP]},
+    )
+    h.app.on("call.ended", once_back)
+    report = await h.call(call_sid=first)
+    assert report.notes == []
+    assert [event["call"]["id"] for event in h.app.of("call.started")] == [first, f"{first}.2"]
+    assert [event["data"]["reason"] for event in h.app.of("call.ended")] == ["redirected", "bot_hangup"]
+
+
 async def test_a_store_that_hangs_does_not_hold_the_call(house):
     """The one thread that writes is held up, as by a database that does not answer."""
     import threading

@@ -144,6 +144,11 @@ class Route:
         return True
 
     @property
+    def handed_over(self) -> bool:
+        """The caller is elsewhere: under the same name he only comes back as a new call."""
+        return self.closed and isinstance(self.leaving, Redirect)
+
+    @property
     def asked(self) -> bool:
         """The carrier waits to be told what follows the stream."""
         return bool(self._askers)

@@ -194,8 +194,11 @@ class MediaDoor:
                 match event := self._event(message, inlet.stream_id):
                     case Media():
                         inlet.hear([event], len(message.data))
-                    case Digit() | MarkReached():
+                    case Digit():
                         inlet.hasten()
+                        await call.put(event)
+                    case MarkReached():
+                        # Of the bot's speech, so it takes no audio along: a batch cut short would fall out of step.
                         await call.put(event)
                     case StreamStopped(reason=reason):
                         return reason

@@ -127,7 +127,7 @@ class TwilioDoors:
         carrier = {name: value for name, value in form.items() if name != TICKET}
         try:
             call = await self._calls.recall(form["CallSid"])
-            if call and (call.route.lost or call.route.leaving or ERROR in form):
+            if call and not call.route.handed_over and (call.route.lost or call.route.leaving or ERROR in form):
                 return await call.route.what_follows()
             dialling = self._dialled.answered(form.get(TICKET, ""))
             call = self._calls.open(carrier, dialling.parameters if dialling else None, held=dialling is not None)

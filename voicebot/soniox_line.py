@@ -135,6 +135,7 @@ class SonioxLine(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.receive_eof()
         self._protocol.data_to_send()
+        self._protocol.parser.close()  # it knows the protocol, which knows it
         for timer in (self._timer, self._cut):
             if timer is not None:
                 timer.cancel()

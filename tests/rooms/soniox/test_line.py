@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
+import weakref
 
 import pytest
 from websockets.asyncio.server import serve
@@ -310,3 +312,23 @@ async def test_no_address():
     with pytest.raises(InvalidURI):
         async with line_to("http://127.0.0.1"):
             pass
+
+
+@pytest.mark.parametrize("end", ["closed", "cut"])
+async def test_a_line_that_is_gone_is_freed_at_once(server, end):
+    """Without the collector, which hardly ever runs in a service: each call has a line or two."""
+    url = await server(echo)
+    gc.collect()
+    gc.disable()
+    try:
+        async with line_to(url) as line:
+            await line.send("hello")
+            await line.recv()
+            protocol = weakref.ref(line._protocol)
+            await (line.close() if end == "closed" else line.abort())
+        del line
+        for _ in range(20):
+            await asyncio.sleep(0)  # the last callbacks
+        assert protocol() is None
+    finally:
+        gc.enable()

@@ -26,7 +26,7 @@ def the_call(sid):
     """The task that lives through a call; its coroutine knows the call."""
     for task in asyncio.all_tasks():
         coroutine = task.get_coro()
-        if coroutine.__qualname__ == "Calls._live_through" and coroutine.cr_frame is not None:
+        if getattr(coroutine, "__qualname__", "") == "Calls._live_through" and coroutine.cr_frame is not None:
             call = coroutine.cr_frame.f_locals["call"]
             if call.identity.carrier_id == sid:
                 return task

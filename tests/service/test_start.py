@@ -26,7 +26,8 @@ def serve(monkeypatch, tmp_path, capsys):
         if name.startswith(("VOICEBOT_", "SONIOX_", "TWILIO_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    # The process's logging is the process's business, and this one runs other tests.
+    # The process's logging and umask are the process's business, and this one runs other tests.
+    monkeypatch.setattr(os, "umask", lambda _mask: 0)
     monkeypatch.setattr(logs, "set_up", lambda _settings, **_more: None)
 
     def run(*words, **variables):

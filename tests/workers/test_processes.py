@@ -18,8 +18,9 @@ async def phones_on_both(c, **changes):
     while len(found) < c.workers:
         phone = c.house.dial(Wait(wait=600), limits=Limits(retry_wait_s=2.5), **changes)
         await phone.heard("StreamOpened")
-        # The carrier tells of the answer once only; whoever takes that must not be killed meanwhile.
-        await phone.events.until(lambda event: getattr(event, "purpose", "") == "call status answered")
+        # The carrier says each of these once only; who takes it must not be killed meanwhile.
+        for told in ("call status answered", "stream-started"):
+            await phone.events.until(lambda event, told=told: getattr(event, "purpose", "") == told)
         if c.owner(phone.sid) in found:
             await phone.hang_up()
         else:

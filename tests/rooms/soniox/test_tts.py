@@ -221,7 +221,7 @@ async def test_idle_socket_is_kept_alive_then_closed(tts, soniox, settings, runn
         closed.set()
 
     double = await soniox(script, tts.Synthesizer())
-    voices = Voices(settings(double, keepalive_s=0.05, tts_idle_close_s=0.2))
+    voices = Voices(settings(double, keepalive_s=0.05, tts_idle_close_s=1.5))
     async with running(voices), asyncio.timeout(10):
         voices.warm()
         voices.warm()

@@ -203,8 +203,7 @@ class Call:
             await self._dialogue.ask(self._reporter.call_started(self._mode))
         while not (self._ending and not self._listening):
             await self._take(await self._next())
-            if self.route.lost:
-                await self._comeback.come_back({number for number, _ in self._listening})
+            await self._comeback.come_back(self._listening)
             self._standing.keep()
             await self._turns.give_floor()
 

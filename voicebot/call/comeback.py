@@ -1,12 +1,13 @@
 """A call whose stream is gone, until it goes on on another one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 
 from voicebot.call.dialogue import Dialogue
 from voicebot.call.route import Route
 from voicebot.call.turntaking import TurnTaking
+from voicebot.core.events import Track
 
 
 class Comeback:
@@ -37,13 +38,15 @@ class Comeback:
         self._turns.rest()
         self._hang_up()
 
-    async def come_back(self, listening: set[int]) -> None:
+    async def come_back(self, listening: Collection[tuple[int, Track]]) -> None:
         """Ask how the call goes on, once its next stream is there and all has been told of the last one.
 
-        `listening` are the legs whose recognisers have not finished.
+        `listening` are the tracks whose recognisers have not finished, each with the number of its leg.
         """
         route, lost = self._route, self._route.lost
-        if lost is None or listening - {route.leg.number} or route.leg.closed or not route.leg.attached.is_set():
+        if lost is None or route.leg.closed or not route.leg.attached.is_set():
+            return
+        if any(number != route.leg.number for number, _ in listening):
             return
         route.lost = None
         gap_ms = None if lost.since is None else round((self._attached_at - lost.since) * 1_000)

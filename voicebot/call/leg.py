@@ -104,11 +104,6 @@ class Leg:
             for track in options.tracks
         }
 
-    @property
-    def recognitions(self) -> tuple[Recognition, ...]:
-        """The recognisers, for their tasks."""
-        return tuple(listener.recognition for listener in self._listeners.values())
-
     def watch(self, forwarded: Callable[[float], None], trace: CallTrace) -> None:
         """Have somebody see how its recognisers do."""
         for track, listener in self._listeners.items():
@@ -239,8 +234,8 @@ class Leg:
 
     def reconfigure(self, options: NumberSettings) -> None:
         """Recognise with other options from here on."""
-        for recognition in self.recognitions:
-            recognition.reconfigure(options.stt)
+        for listener in self._listeners.values():
+            listener.recognition.reconfigure(options.stt)
 
     async def speak(self, audio: bytes, heard_at: float) -> None:
         """Send audio to the caller, who begins to hear it at `heard_at` (loop time)."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from voicebot.call.gone import nobody, nothing
 from voicebot.call.inputs import CallInput, CarrierAsks, CarrierSay, Dialed, HandedOver, Leaving
 from voicebot.call.leg import Leg
 from voicebot.config import NumberSettings, Settings
@@ -211,7 +212,7 @@ class Route:
         """The call is gone: whoever still asks is told so."""
         self.close()
         self.leg.let_go()
-        self._deliver, self._open_leg = _unheard, _unopened
+        self._deliver, self._open_leg = nobody, nothing
 
     def give_up_at(self) -> float | None:
         """Return until when the next stream, or the end of a transfer, is waited for.
@@ -258,11 +259,3 @@ class Route:
     def _next_leg(self, number: int) -> Leg:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         return Leg(number, token, self._settings, self._accounts, self._batching, self.options, self._deliver)
-
-
-async def _unheard(_event: CallInput) -> None:
-    """Nobody is there."""
-
-
-def _unopened(_leg: Leg) -> None:
-    """Nobody is there."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
+from voicebot.call.gone import nobody, nothing
 from voicebot.call.inputs import BotBegan, CallInput, CarrierSay, Leaving, NotSpoken, Performed
 from voicebot.call.leg import Leg
 from voicebot.call.rooms import Rooms
@@ -111,7 +112,7 @@ class Speaker:
     def let_go(self) -> None:
         """The call is gone: what was interrupted while it spoke knows us until the collector comes, but not the call."""
         self._leg = None
-        self._deliver, self._adjust, self._leave = _nobody, _nothing, _nobody
+        self._deliver, self._adjust, self._leave = nobody, nothing, nobody
         self._sources.clear()
 
     def perform(self, script: Script) -> bool:
@@ -351,11 +352,3 @@ class Speaker:
         if not self.playback.speaking:
             self._silent.set()
         return spoken
-
-
-async def _nobody(_event: object) -> None:
-    """Nobody is there."""
-
-
-def _nothing(_change: object) -> None:
-    """There is nothing to adjust."""

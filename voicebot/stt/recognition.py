@@ -310,7 +310,7 @@ class Recognition:
                 self._undelivered.pop(0)
         return not self._undelivered
 
-    async def _emit(self, events: Iterable[SttEvent] = ()) -> None:
+    async def _emit(self, events: Iterable[SttEvent]) -> None:
         """Deliver in order; what a deadline interrupts is delivered first of all by the next call."""
         if self._offer(events):
             return

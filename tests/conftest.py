@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 from aiohttp import web
@@ -25,6 +26,10 @@ from voicebot.local.phone.caller import CallOptions, PhoneCall
 from voicebot.local.phone.options import DEFAULT_AUTH_TOKEN
 from voicebot.local.soniox.server import Faults, LocalSonioxOptions, Script, local_soniox
 from voicebot.store.database import migrate, open_engine
+
+# Examples are made and judged however slow the machine is.
+hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("house")
 
 ORIGIN = "https://voice.example.com"
 KEY = "the-key"

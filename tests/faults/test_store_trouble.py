@@ -7,6 +7,8 @@ from contextlib import closing
 
 import pytest
 
+from voicebot.call import scribe
+from voicebot.courier import ledger
 from voicebot.store import store as room
 
 DEADLINE_S = 50
@@ -81,6 +83,38 @@ async def test_a_commit_that_hangs_is_trouble_too(house, twilio, quick):
         assert held.result()
         await until(readiness(carrier, "ready"))
         await end(h, carrier)
+
+
+async def test_the_carrier_is_answered_when_the_store_knows(house, twilio, monkeypatch):
+    """What is answered is not said again, so a process that is killed after its answer must have kept what it heard."""
+    for module in (scribe, ledger):
+        monkeypatch.setattr(module, "STORE_WAIT_S", DEADLINE_S)
+    h = await house()
+    store, call = h.service.calls._rooms.store, "CA" + "a" * 32
+
+    async with twilio(h) as carrier:
+
+        async def answered_late(request):
+            release = threading.Event()
+            held = store._writer.submit(release.wait)
+            try:
+                asking = asyncio.ensure_future(request)
+                async with asyncio.timeout(DEADLINE_S):
+                    while not store.waiting:
+                        await asyncio.sleep(0.01)
+                for _ in range(3):
+                    await carrier.get("/healthz")
+                assert not asking.done()
+            finally:
+                release.set()
+            assert held.result()
+            return await asking
+
+        assert await answered_late(carrier.ring(call)) == "Connect"
+        assert await store.call(call) is not None
+        await answered_late(carrier.over(call))
+        assert (await store.events(call))[-1]["type"] == "call.ended"
+        await h.empty()
 
 
 async def test_it_may_be_taken_anyway(house, twilio, locked, tmp_path, quick):

@@ -59,6 +59,24 @@ def test_a_socket_that_is_gone():
         low_water.lower()
 
 
+def test_a_connection_that_uvloop_has_closed():
+    async def close():
+        taken = asyncio.get_running_loop().create_future()
+        async with await asyncio.start_server(lambda *streams: taken.set_result(streams), "127.0.0.1", 0) as server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            _, accepted = await taken
+            low_water = LowWater(accepted.transport)
+            low_water.wait_for(5, 392)
+            accepted.transport.abort()
+            await accepted.wait_closed()
+            try:
+                low_water.lower()
+            finally:
+                writer.close()
+
+    uvloop.run(close())
+
+
 @linux
 @pytest.mark.parametrize("factory", [asyncio.SelectorEventLoop, uvloop.Loop], ids=["asyncio", "uvloop"])
 def test_several_messages_are_one_wake_up_and_lowering_brings_the_rest(factory):
@@ -104,8 +122,15 @@ def test_several_messages_are_one_wake_up_and_lowering_brings_the_rest(factory):
 
 @pytest.fixture
 def busy(monkeypatch):
-    """A process that is busy, and stays it."""
-    monkeypatch.setattr(Batching, "note", lambda self, *_: setattr(self, "ms", 100))
+    """A process that is busy from its beginning, and stays it."""
+    begin = Batching.__init__
+
+    def begin_busy(self, *arguments, **options):
+        begin(self, *arguments, **options)
+        self.ms = 100
+
+    monkeypatch.setattr(Batching, "__init__", begin_busy)
+    monkeypatch.setattr(Batching, "note", lambda self, *_: None)
 
 
 # --- the door -------------------------------------------------------------------------------------

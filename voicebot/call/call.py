@@ -59,6 +59,7 @@ from voicebot.core.events import (
 )
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Streamed, Undelivered
 from voicebot.errors import LocalProtocolError
+from voicebot.waiting import Flag
 from voicebot.wire import twiml
 
 
@@ -87,6 +88,8 @@ class Call:
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: set[tuple[int, Track]] = set()
         self._ending: str | None = None
+        self.ended = Flag()
+        """Its end is in the store, or never will be."""
         # When the mailbox is full, the alarm is set again after the next input.
         self._alarm = Alarm(self._wake_at, lambda: self.offer(Tick()))
         doors = rooms.doors.of(identity.carrier_id)
@@ -158,6 +161,7 @@ class Call:
     async def abandon(self) -> None:
         """Leave nothing behind: no stream, no message that waits to be read, no way back in."""
         self._mailbox.shut(at_once=True)
+        self.ended.set()
         self._degradation.close(_now())
         self.route.close()
         if self._recording:
@@ -228,6 +232,7 @@ class Call:
         self._dialogue.tell_latency()
         event = self._reporter.call_ended(reason)
         await self._dialogue.post(event)
+        self.ended.set()
         self._scribe.closed(reason, event.data.duration_ms, self._reporter.counts, self._reporter.state)
         if self._recording:
             self._recording.close(reason, _now())

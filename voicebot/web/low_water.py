@@ -45,5 +45,5 @@ class LowWater:
 
     def _set(self, size: int) -> None:
         if self._socket is not None:
-            with suppress(OSError):  # closed meanwhile
+            with suppress(OSError, ValueError):  # closed meanwhile; the latter is uvloop's word for it
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from voicebot.call.admission import Busy
+from voicebot.call.call import Call
 from voicebot.call.departed import Departed
 from voicebot.call.dialled import TICKET, Dialled
 from voicebot.call.inputs import CarrierEnded
@@ -27,6 +29,9 @@ ERROR = "ErrorUrl"
 """The parameter by which Twilio says that it asks here because another address has failed (fallback URL)."""
 ENDED = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """Values of CallStatus after which a call is over (Twilio, call resource)."""
+
+ENDING_S = 10.0
+"""The answer to the news of a call's end waits so long for the end at most; Twilio would wait 15 s (webhooks, timeouts)."""
 
 type Door = Callable[[Mapping[str, str]], Awaitable[str]]
 type Elsewhere = Callable[[web.Request, str], Awaitable[web.StreamResponse | None]]
@@ -131,6 +136,7 @@ class TwilioDoors:
                 return await call.route.what_follows()
             dialling = self._dialled.answered(form.get(TICKET, ""))
             call = self._calls.open(carrier, dialling.parameters if dialling else None, held=dialling is not None)
+            await call.route.begun.wait()  # in the store: the process after us must know it when its stream comes
             return call.route.answer()
         except Busy as busy:
             self._refusals.note("voice", busy.why, text=str(busy), calls=len(self._calls))
@@ -142,8 +148,7 @@ class TwilioDoors:
         if call is None:
             return twiml.hangup()
         if form.get("CallStatus") in ENDED:
-            await call.put(CarrierEnded(form["CallStatus"]))
-            return twiml.nothing()
+            return await _ended(call, form["CallStatus"])
         return await call.route.what_follows()
 
     async def _dialed(self, form: Mapping[str, str]) -> str:
@@ -153,8 +158,7 @@ class TwilioDoors:
         status = form.get("DialCallStatus", "failed")
         if form.get("CallStatus") in ENDED and status not in DIAL_SUCCEEDED:
             # The caller did not wait: there is nobody to come back to the bot.
-            await call.put(CarrierEnded(form["CallStatus"]))
-            return twiml.nothing()
+            return await _ended(call, form["CallStatus"])
         return await call.route.dialed(status)
 
     async def _stream_status(self, form: Mapping[str, str]) -> str:
@@ -173,10 +177,19 @@ class TwilioDoors:
             return twiml.nothing()
         await self._calls.ended(form["CallSid"], "caller_hangup")
         if call := self._calls.find(form["CallSid"]):
-            await call.put(CarrierEnded(status))
-        elif ticket := form.get(TICKET):
+            return await _ended(call, status)
+        if ticket := form.get(TICKET):
             try:
                 await self._dialled.unanswered(ticket, form["CallSid"], status)
             except VoicebotError as error:
                 self._log.warning("call.trouble", call=form["CallSid"], what=f"not in the store: {error}")
         return twiml.nothing()
+
+
+async def _ended(call: Call, status: str) -> str:
+    """Let a call end, and answer when that is in the store: the carrier says it again only to who has not answered."""
+    await call.put(CarrierEnded(status))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ENDING_S):
+            await call.ended.wait()
+    return twiml.nothing()

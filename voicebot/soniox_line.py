@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from logging import Logger
 from typing import cast, override
 
@@ -14,6 +14,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import USER_AGENT, Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
+
+from voicebot.soniox_frames import TEXT, Cutter
 
 try:
     from websockets.speedups import apply_mask
@@ -27,6 +29,9 @@ KEYS = 64
 SHORT, LONG = 126, 65_536
 """From so many bytes on a frame's length takes two bytes more, and eight (RFC 6455, section 5.2)."""
 
+type Take = Callable[[str | bytes], bool]
+"""Takes a message and says whether it takes more."""
+
 
 class SonioxLine(asyncio.Protocol):
     """One connection, made by `connect`; for one reader and any number of writers.
@@ -36,7 +41,13 @@ class SonioxLine(asyncio.Protocol):
     """
 
     def __init__(
-        self, protocol: ClientProtocol, *, ping_s: float, pong_timeout_s: float, close_timeout_s: float
+        self,
+        protocol: ClientProtocol,
+        *,
+        most_bytes: int,
+        ping_s: float,
+        pong_timeout_s: float,
+        close_timeout_s: float,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
@@ -44,9 +55,12 @@ class SonioxLine(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._cutter = Cutter(most_bytes)
         self._unread: list[str | bytes] = []
         self._parts: list[Frame] = []
-        self._reader: asyncio.Future[None] | None = None
+        self._reader: asyncio.Future[bool] | None = None
+        self._take_now: Take | None = None
+        """There while somebody hears, and nothing waits that came before."""
         self._writable: asyncio.Future[None] | None = None
         self._paused = False
         self._pinged: bytes | None = None
@@ -80,16 +94,35 @@ class SonioxLine(asyncio.Protocol):
         """Send one message as bytes, now; only while the line is `free`."""
         self._write(self._framed(Opcode.BINARY, message))
 
+    async def hear(self, take: Take) -> None:
+        """Give each message to `take` as it comes, until it takes no more.
+
+        What has come before the end is given before the end is told. Raises what `take` raises.
+        """
+        while True:
+            while self._unread:
+                if not take(self._next()):
+                    return
+            if await self._news(take):
+                return
+
     async def recv(self) -> str | bytes:
         """Return the next message; what has come before the end is returned before the end is told."""
         while not self._unread:
-            if self._lost.done():
-                raise self._closed()
-            self._reader = self._loop.create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
+            await self._news(None)
+        return self._next()
+
+    async def _news(self, take: Take | None) -> bool:
+        """Wait for what nobody has read; return whether `take`, which gets it at once, takes no more."""
+        if self._lost.done():
+            raise self._closed()
+        self._reader, self._take_now = self._loop.create_future(), take
+        try:
+            return await self._reader
+        finally:
+            self._reader = self._take_now = None
+
+    def _next(self) -> str | bytes:
         message = self._unread.pop(0)
         if self._paused and len(self._unread) <= FEW_UNREAD:
             self._paused = False
@@ -118,13 +151,11 @@ class SonioxLine(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Response):
-                self._answered()
+        for first, piece in self._cutter.feed(data):
+            if first:
+                self._complete(piece, text=first == TEXT)
             else:
-                self._take(cast("Frame", event))
-        self._flush()
+                self._by_protocol(piece)
 
     @override
     def eof_received(self) -> None:
@@ -140,9 +171,11 @@ class SonioxLine(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
         self._timer = self._cut = None
-        for waiter in (self._opened, self._lost, self._writable, self._reader):
+        for waiter in (self._opened, self._lost, self._writable):
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(False)
 
     @override
     def pause_writing(self) -> None:
@@ -173,31 +206,58 @@ class SonioxLine(asyncio.Protocol):
 
     # --- in
 
+    def _by_protocol(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Response):
+                self._answered()
+            else:
+                self._take(cast("Frame", event))
+        if not (self._cutter.in_head or self._protocol.state is State.OPEN):
+            self._cutter.stop()
+        self._flush()
+
     def _take(self, frame: Frame) -> None:
         """Take a whole frame; messages may come in several (RFC 6455, section 5.4)."""
         match frame.opcode:
             case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
                 self._parts.append(frame)
                 if frame.fin:
-                    self._complete()
+                    parts, self._parts = self._parts, []
+                    self._complete(b"".join([part.data for part in parts]), text=parts[0].opcode is Opcode.TEXT)
             case Opcode.PONG if frame.data == self._pinged:
                 self._pinged = None
             case _:
                 pass
 
-    def _complete(self) -> None:
-        parts, self._parts = self._parts, []
-        data = bytes(parts[0].data) if len(parts) == 1 else b"".join(part.data for part in parts)
-        if parts[0].opcode is Opcode.BINARY:
-            self._unread.append(data)
-        else:
+    def _complete(self, data: bytes, *, text: bool) -> None:
+        message: str | bytes = data
+        if text:
             try:
-                self._unread.append(data.decode())
+                message = data.decode()
             except UnicodeDecodeError as error:
                 self._protocol.fail(1007, f"{error.reason} at position {error.start}")
+                self._cutter.stop()
+                self._flush()
                 return
+        reader = self._reader
+        if reader is None or reader.done() or self._take_now is None:
+            self._keep(message)
+        else:
+            self._pass(message, self._take_now, reader)
+
+    def _pass(self, message: str | bytes, take: Take, reader: asyncio.Future[bool]) -> None:
+        """Give a message to whoever hears, without waking it before it takes no more."""
+        try:
+            if not take(message):
+                reader.set_result(True)
+        except Exception as error:  # noqa: BLE001 - it belongs to who hears
+            reader.set_exception(error)
+
+    def _keep(self, message: str | bytes) -> None:
+        self._unread.append(message)
         if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+            self._reader.set_result(False)
         if len(self._unread) >= MOST_UNREAD and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
@@ -278,7 +338,13 @@ async def connect(  # noqa: PLR0913 - each is a setting of its own
     protocol = ClientProtocol(uri, max_size=max_message_bytes, logger=logger)
 
     def made() -> SonioxLine:
-        return SonioxLine(protocol, ping_s=ping_s, pong_timeout_s=pong_timeout_s, close_timeout_s=close_timeout_s)
+        return SonioxLine(
+            protocol,
+            most_bytes=max_message_bytes,
+            ping_s=ping_s,
+            pong_timeout_s=pong_timeout_s,
+            close_timeout_s=close_timeout_s,
+        )
 
     line: SonioxLine | None = None
     opened = False

@@ -230,7 +230,7 @@ class Session:
         while self._outcome is None:
             try:
                 async with asyncio.timeout_at(self._due()) as self._timer:
-                    await self._hear()
+                    await self._socket.hear(self._hear)
             except TimeoutError:
                 if self._end_by is not None and self._loop.time() >= self._end_by:
                     return self._ended_late()
@@ -242,12 +242,9 @@ class Session:
             await self._emit(())
         return self._outcome
 
-    async def _hear(self) -> None:
-        """Take messages until one is the last, or until somebody must wait; only the wait for them can be interrupted."""
-        while self._outcome is None:
-            data = await self._socket.recv()
-            if not self._offer(self._take(data)):
-                return
+    def _hear(self, data: str | bytes) -> bool:
+        """Take a message; return False when it is the last, or when somebody must wait before the next."""
+        return self._offer(self._take(data)) and self._outcome is None
 
     def _take(self, data: str | bytes) -> list[SttEvent]:
         """Take one message and return what is to be told of it."""

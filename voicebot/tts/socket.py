@@ -152,20 +152,25 @@ class TtsSocket:
         return now - self._used_at >= seconds
 
     async def _receive(self, socket: SonioxLine) -> PeerError | None:
-        while True:
-            try:
-                data = await socket.recv()
-            except ConnectionClosed as closed:
-                if self.closed:
-                    return None
-                self._failed("connection_lost")
-                return PeerUnavailable(PEER, describe_close(closed, self._settings))
+        failures: list[PeerError] = []
+
+        def hear(data: str | bytes) -> bool:
             try:
                 failure = self._take(data)
             except PeerProtocolError as error:
                 failure = error
             if failure is not None:
-                return failure
+                failures.append(failure)
+            return not failures
+
+        try:
+            await socket.hear(hear)
+        except ConnectionClosed as closed:
+            if self.closed:
+                return None
+            self._failed("connection_lost")
+            return PeerUnavailable(PEER, describe_close(closed, self._settings))
+        return failures[0]
 
     def _take(self, data: str | bytes) -> PeerError | None:
         """Pass on what a message says; return the error that ends the whole connection."""

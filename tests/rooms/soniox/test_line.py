@@ -284,6 +284,60 @@ async def test_a_reader_that_was_cancelled_loses_nothing(server):
         assert await line.recv() == "after all"
 
 
+async def test_who_hears_gets_every_message_until_he_has_enough(server):
+    async with line_to(await server(echo)) as line:
+        heard = []
+
+        def take(message):
+            heard.append(message)
+            return len(heard) % 3 > 0
+
+        for number in range(8):
+            await line.send(str(number))
+        await line.hear(take)
+        await line.hear(take)
+        assert heard == list("012345")
+        assert [await line.recv() for _ in range(2)] == ["6", "7"]
+
+
+async def test_what_goes_wrong_while_hearing_is_raised_where_it_was_asked_for(server):
+    def take(message):
+        if message == "2":
+            raise ValueError(message)
+        return True
+
+    async with line_to(await server(echo)) as line:
+        hearing = asyncio.ensure_future(line.hear(take))
+        for number in range(4):
+            await line.send(str(number))
+        with pytest.raises(ValueError, match="2"):
+            await hearing
+        assert await line.recv() == "3"
+
+
+async def test_hearing_ends_with_the_line_after_what_came_before(server):
+    async def script(socket):
+        await socket.send("one")
+        await socket.close(1001, "going away")
+
+    async with line_to(await server(script)) as line:
+        heard = []
+        with pytest.raises(ConnectionClosedOK):
+            await line.hear(lambda message: not heard.append(message))
+        assert heard == ["one"]
+
+
+async def test_nothing_is_given_to_one_who_hears_no_more(server):
+    async with line_to(await server(echo)) as line:
+        heard = []
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await line.hear(lambda message: not heard.append(message))
+        await line.send("after all")
+        assert await line.recv() == "after all"
+        assert heard == []
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"nonsense\r\n\r\n", b""])
 async def test_a_server_that_speaks_something_else(answer):
     async def script(reader, writer):

@@ -46,7 +46,7 @@ class Reader:
         return plain
 
     async def handle(self, request):
-        ws = MediaWebSocket(heartbeat=60, max_msg_size=1_000)
+        ws = MediaWebSocket(max_msg_size=1_000)
         await ws.prepare(request)
         try:
             while True:

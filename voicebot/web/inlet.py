@@ -1,7 +1,7 @@
 """The way of a stream's audio to its leg: frames that came together are heard together, and nothing is timed for each."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from voicebot.call.call import Call
 from voicebot.call.inputs import FromTrack
@@ -16,6 +16,8 @@ MAX_RUN = 50
 """Frames that are heard at a time at most: a second of one track."""
 LOOK_S = 0.1
 """Every stream is looked at so often."""
+PONG = 0.5
+"""A ping must be answered within this share of the time without a message after which it is sent."""
 STOPPED_S = 0.2
 """Without audio for so long, nothing may be left lying in the kernel."""
 
@@ -23,13 +25,16 @@ STOPPED_S = 0.2
 class Inlet:
     """One stream: what its messages tell the call, and when anything came at all."""
 
-    def __init__(self, call: Call, leg: Leg, low_water: LowWater, silent: asyncio.Timeout) -> None:
-        """`silent` expires when the stream has been silent for too long."""
-        self._call, self._leg, self._low_water, self._silent = call, leg, low_water, silent
+    def __init__(
+        self, call: Call, leg: Leg, low_water: LowWater, silent: asyncio.Timeout, ping: Callable[[], object]
+    ) -> None:
+        """`silent` expires when the stream has been silent for too long, or has not answered a `ping`."""
+        self._call, self._leg, self._low_water, self._silent, self._ping = call, leg, low_water, silent, ping
         self._loop = asyncio.get_running_loop()
         self._untold: list[FromTrack] = []
         self._message_bytes = 0
         self._audio_at = float("-inf")
+        self._pinged_at = float("-inf")
         self._given_up = False
         self.touched_at = self._loop.time()
         """When the last message came."""
@@ -72,15 +77,23 @@ class Inlet:
         """Let what was heard go up at once: something follows that it must not come after."""
         self._leg.flush()
 
-    def look(self, now: float, frames: int, silence_s: float) -> None:
+    def look(self, now: float, frames: int, settings: TwilioSettings) -> None:
         """See whether the stream has fallen silent; wait for `frames` at a time as long as it flows."""
         if now - self._audio_at >= STOPPED_S:
             self._low_water.lower()
         else:
             self._low_water.wait_for(frames, self._message_bytes)
-        if now - self.touched_at >= silence_s and not self._given_up:
+        quiet_s = now - self.touched_at
+        if quiet_s < settings.ping_s and quiet_s < settings.silence_timeout_s:
+            return
+        asked = self._pinged_at > self.touched_at
+        unanswered = asked and now - self._pinged_at >= settings.ping_s * PONG
+        if (unanswered or quiet_s >= settings.silence_timeout_s) and not self._given_up:
             self._given_up = True
             self._silent.reschedule(now)
+        elif not asked:
+            self._pinged_at = now
+            self._ping()
 
 
 class Inlets:
@@ -110,12 +123,12 @@ class Inlets:
         return self._batching.frames if self._settings.low_water else 1
 
     def _set_timer(self) -> None:
-        period_s = min(LOOK_S, self._settings.silence_timeout_s / 2)
+        period_s = min(LOOK_S, self._settings.silence_timeout_s / 2, self._settings.ping_s * PONG)
         self._timer = asyncio.get_running_loop().call_later(period_s, self._look)
 
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()
         frames = self.frames
         for inlet in self._inlets:
-            inlet.look(now, frames, self._settings.silence_timeout_s)
+            inlet.look(now, frames, self._settings)
         self._set_timer()

@@ -45,6 +45,21 @@ class _Socket(MediaSocket):
         self._ws, self._low_water = ws, low_water
         self.listening: asyncio.Timeout | None = None
         self.closing = False
+        self._pinging: asyncio.Task[None] | None = None
+
+    def ping(self) -> None:
+        """Ask whether anybody is there; the network may be taking nothing, and then nobody waits for it."""
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.get_running_loop().create_task(self._ping())
+
+    async def _ping(self) -> None:
+        with suppress(ConnectionError):
+            await self._ws.ping()
+
+    def gone(self) -> None:
+        """The stream is over."""
+        if self._pinging is not None:
+            self._pinging.cancel()
 
     @override
     async def send(self, message: bytes) -> None:
@@ -94,7 +109,7 @@ class MediaDoor:
         if self._pending >= self._most_pending:
             self._count("too many pending")
             return web.Response(status=503, text="too many streams have not begun yet\n")
-        ws = MediaWebSocket(heartbeat=self._settings.ping_s, max_msg_size=self._settings.max_message_bytes)
+        ws = MediaWebSocket(max_msg_size=self._settings.max_message_bytes)
         low_water = LowWater(request.transport)
         socket = _Socket(ws, low_water)
         self._pending += 1
@@ -112,7 +127,7 @@ class MediaDoor:
             self._pending -= 1
         reason = "lost"
         silent = asyncio.timeout(None)
-        inlet = Inlet(call, leg, low_water, silent)
+        inlet = Inlet(call, leg, low_water, silent, socket.ping)
         try:
             async with silent:
                 if socket.closing:
@@ -123,6 +138,7 @@ class MediaDoor:
             reason = "closed" if socket.closing else "watchdog"
         finally:
             socket.listening = None
+            socket.gone()
             await self._over(call, leg, inlet, reason)
             low_water.lower()
             await ws.close()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal, cast, override
-from weakref import WeakMethod
 
 from aiohttp import WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
@@ -69,25 +68,12 @@ class _Queue(WebSocketDataQueue):
             super().feed_data(message, len(message.data))
 
 
-def _weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Call it as long as its object lives: aiohttp's protocol keeps this beyond the connection, and the object knows the protocol."""
-    weak = WeakMethod(method)
-
-    def call() -> None:
-        if (living := weak()) is not None:
-            living()
-
-    return call
-
-
 class MediaWebSocket(web.WebSocketResponse[Literal[False]]):
-    """The carrier's WebSocket: text as bytes, no compression, pings left to the reader."""
+    """The carrier's WebSocket: text as bytes, no compression, pings in both directions left to its user."""
 
-    def __init__(self, *, heartbeat: float, max_msg_size: int) -> None:
-        # A ping shows that somebody is there, so it must be seen.
-        super().__init__(
-            compress=False, decode_text=False, autoping=False, heartbeat=heartbeat, max_msg_size=max_msg_size
-        )
+    def __init__(self, *, max_msg_size: int) -> None:
+        # A ping shows that somebody is there, so it must be seen; aiohttp's own would set a timer with every read.
+        super().__init__(compress=False, decode_text=False, autoping=False, heartbeat=None, max_msg_size=max_msg_size)
         self._texts: _Queue | None = None
 
     async def next(self, take: Take) -> WSMessageNoDecodeText:
@@ -101,17 +87,10 @@ class MediaWebSocket(web.WebSocketResponse[Literal[False]]):
                 self._texts.take = None
 
     @override
-    def _on_data_received(self) -> None:
-        # What comes once it is closed would set the heartbeat going again, for nobody.
-        if not self.closed:
-            super()._on_data_received()
-
-    @override
     def _post_start(self, request: BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
         """As aiohttp does it, with a queue of our own: it offers no other way."""
         self._ws_protocol, self._writer = protocol, writer
-        self._reset_heartbeat()
         self._reader = self._texts = _Queue(request)
         self._parser = WebSocketReader(self._texts, self._max_msg_size, compress=False, decode_text=False)
-        request.protocol.set_parser(self._parser, data_received_cb=_weakly(self._on_data_received))
+        request.protocol.set_parser(self._parser)
         request.protocol.keep_alive(val=False)

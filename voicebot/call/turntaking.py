@@ -172,8 +172,8 @@ class TurnTaking:
             clock = self._clock(track, turn)
             clock.decided = _now()
             self._scribe.told(track, turn, completed.revision, final.sequence, clock)
+            self._scribe.turn(track, turn, completed.revision, leg.origin)  # goes along with the event's commit
             await self._dialogue.post(final)
-            self._scribe.turn(track, turn, completed.revision, leg.origin)
             return
         held = self._dialogue.confirm() if completed.confirms else None
         self._dialogue.take_back()
@@ -192,8 +192,8 @@ class TurnTaking:
         event = self._reporter.turn_completed(turn, completed.revision, leg.origin, self._dialogue.latency)
         self._dialogue.began(turn.number, clock, event.sequence)
         self._scribe.told(track, turn, completed.revision, event.sequence, clock)
+        self._scribe.turn(track, turn, completed.revision, leg.origin)  # goes along with the event's commit
         await self._dialogue.ask(event)
-        self._scribe.turn(track, turn, completed.revision, leg.origin)
 
     async def _turn_offered(self, track: Track, offered: TurnProvisional) -> None:
         if self._mode == "transcribe":

@@ -98,7 +98,7 @@ class Lane:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._ledger.run())
                 while item := await self._next():
-                    await self._deliver(item, group)
+                    await self._deliver(item)
                     self._ledger.then(self._way.release)
                 self._ledger.close()
         finally:
@@ -156,7 +156,7 @@ class Lane:
             await self._changed.wait()
         return self._waiting.pop(0)
 
-    async def _deliver(self, item: Item, group: asyncio.TaskGroup) -> None:
+    async def _deliver(self, item: Item) -> None:
         if item.sequence in self._withdrawn:
             self._withdrawn.remove(item.sequence)
             await self._report.withdrawn(item, self._poster.now())
@@ -167,9 +167,9 @@ class Lane:
         elif item.live and now() - item.queued_at > self._shared.settings.reply_deadline_s:
             await self._report.failed(item, "deadline", "it waited too long behind another one")
         else:
-            await self._send(item, group)
+            await self._send(item)
 
-    async def _send(self, item: Item, group: asyncio.TaskGroup) -> None:
+    async def _send(self, item: Item) -> None:
         """Send an event, with little time for it when one that wants a reply is waiting behind it."""
         await self._way.free()
         flight = Flight(item, closing=self._closed)
@@ -183,7 +183,7 @@ class Lane:
             flight.end_by(end + PATIENCE_S, "superseded")
         self._flight = flight
         if item.live:
-            await self._sender.ask(flight, group)
+            await self._sender.ask(flight)
         else:
             await self._sender.inform(flight)
         self._flight = None

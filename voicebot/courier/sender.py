@@ -40,7 +40,7 @@ class Sender:
         else:
             await self._report.failed(flight.item, _failure(verdict), after.why)
 
-    async def ask(self, flight: Flight, group: asyncio.TaskGroup) -> None:
+    async def ask(self, flight: Flight) -> None:
         """Try an event that wants a reply until there is one, it is refused, its deadline is over or somebody ends it."""
         began = now()
         policy = delivery.RetryPolicy(self._settings.retry_waits_s, self._settings.reply_deadline_s)
@@ -49,14 +49,9 @@ class Sender:
             number += 1
             flight.limit(now() + self._settings.attempt_timeout_s)
             intake = Intake(flight, self._report, self._settings)
-            attempt = group.create_task(self._poster.post(flight, intake.hear, number=number))
-            waited: set[asyncio.Future[Exchange] | asyncio.Future[None]] = {attempt, flight.begun}
-            left = began + policy.deadline_s - now()
-            await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if not attempt.done() and not flight.begun.done():
-                await self._too_late(flight, number, attempt)
+            exchange = await self._attempt(flight, number, intake, began + policy.deadline_s - now())
+            if exchange is None:
                 return
-            exchange = await attempt
             if await self._settled(flight, number, intake, exchange):
                 return
             wait_s = await self._judged(flight, number, exchange, now() - began, policy)
@@ -64,6 +59,23 @@ class Sender:
                 return
             await flight.wait(wait_s)
         await self._ended_between(flight, flight.ended)
+
+    async def _attempt(self, flight: Flight, number: int, intake: Intake, left_s: float) -> Exchange | None:
+        """Make one attempt; None when its answer did not even begin in time, which is told and recorded then."""
+        # Begun in this step, so that the request leaves before anything else has its turn.
+        posting = self._poster.post(flight, intake.hear, number=number)
+        attempt = asyncio.Task(posting, loop=asyncio.get_running_loop(), eager_start=True)
+        try:
+            waited: set[asyncio.Future[Exchange] | asyncio.Future[None]] = {attempt, flight.begun}
+            await asyncio.wait(waited, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if attempt.done() or flight.begun.done():
+                return await attempt
+            await self._too_late(flight, number, attempt)
+            return None
+        finally:
+            if not attempt.done():
+                attempt.cancel()
+                await asyncio.wait([attempt])
 
     async def _settled(self, flight: Flight, number: int, intake: Intake, exchange: Exchange) -> bool:
         """Act on an attempt that somebody ended or whose stream had begun; False for any other."""

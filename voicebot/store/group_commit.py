@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from voicebot.errors import PeerUnavailable, VoicebotError
 from voicebot.store.database import PEER
@@ -13,6 +14,11 @@ from voicebot.store.writes import Row
 
 LINGER_S = 0.05
 """How long a write that nobody waits for waits for company, so that it need not have its own commit."""
+
+WAY_S = 0.005
+"""The loop gives way to a commit for so long at most."""
+NO_WAY_S = 1.0
+"""After a commit that took longer it does not for so long: the disk is slow."""
 
 type Faults = Sequence[VoicebotError | None]
 
@@ -27,8 +33,8 @@ class _Write:
 class GroupCommit:
     """`commit` runs on `thread` and returns what was wrong with each row; `told` hears of it on the loop.
 
-    No task lies between a write and its commit: while the loop is busy with calls, every turn through it costs a
-    webhook about as much time as the commit itself.
+    No task lies between a write and its commit, and the loop gives way to it: the thread has Python's lock and the core to
+    itself for a millisecond. Else the two would wait for each other at every statement, which takes several times as long.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class GroupCommit:
         self._linger: asyncio.TimerHandle | None = None
         self._over: asyncio.Future[None] | None = None
         self._closed = False
+        self._no_way_until = float("-inf")
         self.committing_since: float | None = None
         """The loop's time at which the commit under way was asked for; None when there is none."""
 
@@ -106,17 +113,33 @@ class GroupCommit:
         self._forget_linger()
         loop = asyncio.get_running_loop()
         self.committing_since = loop.time()
-        self._thread.submit(self._work, loop)
+        loop.call_soon(self._give_way, loop)  # what is written until then comes along
 
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _give_way(self, loop: asyncio.AbstractEventLoop) -> None:
+        work = self._thread.submit(self._work)
+        if loop.time() >= self._no_way_until and not wait([work], WAY_S).done:
+            self._no_way_until = loop.time() + NO_WAY_S
+        if work.done():
+            self._finished(work)
+        else:
+            work.add_done_callback(partial(self._late, loop))
+
+    def _work(self) -> tuple[Sequence[_Write], Faults]:
         """On the thread: commit what waits by now."""
         batch = self._under_way = self._take(self._most_rows)
-        try:
-            faults = self._commit([write.row for write in batch]) if batch else ()
-        except BaseException as error:  # noqa: BLE001 - it belongs to who runs this
-            loop.call_soon_threadsafe(self._failed, error)
-        else:
-            loop.call_soon_threadsafe(self._done, batch, faults)
+        return batch, self._commit([write.row for write in batch]) if batch else ()
+
+    def _late(self, loop: asyncio.AbstractEventLoop, work: Future[tuple[Sequence[_Write], Faults]]) -> None:
+        """On the thread: the loop went on, and may be closed by now."""
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._finished, work)
+
+    def _finished(self, work: Future[tuple[Sequence[_Write], Faults]]) -> None:
+        error = work.exception()
+        if error is None:
+            self._done(*work.result())
+        elif self._over is not None and not self._over.done():
+            self._over.set_exception(error)  # it belongs to who runs this
 
     def _done(self, batch: Sequence[_Write], faults: Faults) -> None:
         self.committing_since, self._under_way = None, ()
@@ -124,10 +147,6 @@ class GroupCommit:
             self._told(faults)
         self._settle(batch, faults)
         self._arrange()
-
-    def _failed(self, error: BaseException) -> None:
-        if self._over is not None and not self._over.done():
-            self._over.set_exception(error)
 
     def _take(self, most: int) -> list[_Write]:
         taken: list[_Write] = []

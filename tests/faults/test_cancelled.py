@@ -353,7 +353,8 @@ async def test_at_every_input_of_a_whole_call(house, monkeypatch, temporary, lev
     """A call with everything in it, again and again, each cancelled a little later in its life."""
     monkeypatch.setattr(courier, "KEEPALIVE_S", 0.1)  # idle connections end at once: what stays open is a leak
     turns = AFTER_A_SECOND | {"commit_after_ms": 400}
-    h = await house(EVERYTHING, default={"turns": turns}, soniox={"tts_idle_close_s": 0.1})
+    # Sixteen calls with everybody in one process may be late on a busy machine; none may be refused for that.
+    h = await house(EVERYTHING, default={"turns": turns}, soniox={"tts_idle_close_s": 0.1}, limits={"max_lag_ms": 0})
     everything(h)
     sweep = Sweep(monkeypatch)
     whole = await sweep.call(h)

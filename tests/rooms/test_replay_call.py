@@ -16,6 +16,8 @@ from voicebot.local.phone.scenario import HangUp, Play, Wait
 from voicebot.recorder import load
 from voicebot.wire.recording_policy import read_changes
 
+pytestmark = pytest.mark.xdist_group("real-time")  # its calls are timed
+
 SCRIPT = [
     {"at_ms": 500, "say": "hello there", "until_ms": 1_000, "end_ms": 1_300},
     {"at_ms": 2_300, "partial": " two"},

@@ -20,6 +20,7 @@ class Run(TypedDict):
 
     system: str
     calls: int
+    workers: int
     seconds: float
     cpu_ms_per_call_second: float
     kernel_percent: float

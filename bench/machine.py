@@ -9,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-SERVICE_CORE, TOOLS_CORE = 0, 1
+SERVICE_CORE = 0
+"""The first one; the load tools have the one behind the service's last."""
 PREFERRED_NICE = -15
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PACKAGES = ("voicebot", "aiohttp", "websockets", "uvloop", "pydantic", "sqlalchemy")
@@ -19,20 +20,32 @@ class NotPossibleError(Exception):
     """The bench cannot run here; the text says why."""
 
 
-def check(*, pin: bool) -> None:
+def check(*, pin: bool, workers: int = 1) -> None:
     """Raise NotPossibleError where the kernel does not tell what we need to know, or has no core to spare."""
     if not (hasattr(os, "sched_setaffinity") and hasattr(os, "timerfd_create") and Path("/proc/self/stat").exists()):
         raise NotPossibleError("the bench needs Linux: it pins processes to cores and reads /proc")
-    if pin and not os.sched_getaffinity(0) >= {SERVICE_CORE, TOOLS_CORE}:
-        raise NotPossibleError("the service needs a core for itself, so this needs two of them (or --no-pin)")
+    if pin and not os.sched_getaffinity(0) >= {*service_cores(workers), tools_core(workers)}:
+        raise NotPossibleError(
+            f"the service needs a core for each worker and the load tools one, so this needs {workers + 1} (or --no-pin)"
+        )
+
+
+def service_cores(workers: int) -> frozenset[int]:
+    """Return the cores of a service of so many workers."""
+    return frozenset(range(SERVICE_CORE, SERVICE_CORE + workers))
+
+
+def tools_core(workers: int) -> int:
+    """Return the core of the load tools."""
+    return SERVICE_CORE + workers
 
 
 @contextmanager
-def pinned(core: int | None) -> Iterator[None]:
-    """Let processes started inside the `with` run on one core only; None pins nothing."""
+def pinned(*cores: int) -> Iterator[None]:
+    """Let processes started inside the `with` run on these cores only; without any nothing is pinned."""
     before = os.sched_getaffinity(0)
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+    if cores:
+        os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -51,6 +64,14 @@ def prefer(pid: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def family(pid: int) -> Iterator[int]:
+    """Yield a process and its descendants: of a service of several workers, the supervisor and all of them."""
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text(encoding="ascii").split():
+            yield from family(int(child))
 
 
 def cpu_s(pid: int) -> tuple[float, float]:

@@ -26,6 +26,7 @@ POLL_S = 0.1
 LOG_TAIL_BYTES = 2_000
 WARNING = re.compile(rb'"level": ?"(?:warning|error|critical)"')
 LOOP_LAG = re.compile(r"^(voicebot_\w*loop_lag\w*(?:\{[^}]*\})?) ([-+.eE\d]+)$", re.MULTILINE)
+WORKER_UP = re.compile(r"^voicebot_worker_up\{[^}]*\} 1(?:\.0)?$", re.MULTILINE)
 
 
 class RunFailedError(Exception):
@@ -48,15 +49,23 @@ class Plan:
     tls: bool
     """Between the system and Soniox."""
     pin: bool
+    workers: int = 1
+    """Processes of the service; the reference bridge is always one."""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     base: Path | None = None
     """The Python of the other commit."""
     wrap: tuple[str, ...] = ()
     """Words before the service's command line, for a profiler."""
 
-    def core(self, number: int) -> int | None:
-        """Return the core to pin to, None when nothing is pinned."""
-        return number if self.pin else None
+    @property
+    def service_cores(self) -> frozenset[int]:
+        """The cores to pin the service to, none when nothing is pinned."""
+        return machine.service_cores(self.workers) if self.pin else frozenset()
+
+    @property
+    def tools_cores(self) -> frozenset[int]:
+        """The core to pin the load tools to, none when nothing is pinned."""
+        return frozenset({machine.tools_core(self.workers)}) if self.pin else frozenset()
 
 
 class Tool:
@@ -90,7 +99,7 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
     """Make one run; `say` is told what is going on. Raises RunFailedError."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voicebot-bench-")))
-        tools = plan.core(machine.TOOLS_CORE)
+        tools = plan.tools_cores
         words = (*(["--speak"] * plan.mix), *(["--certificate", str(_certificate(folder))] if plan.tls else []))
         far_side = await stack.enter_async_context(_tool(tools, "counterparts.py", *words))
         ports = await far_side.answer()
@@ -103,7 +112,9 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
             settings=plan.settings,
         )
         service = await stack.enter_async_context(_system(plan, place))
-        base_kib = machine.rss_kib(service.pid)
+        if plan.workers > 1:
+            await _all_up(plan, place)
+        base_kib = _memory_kib(service)
         say("dialling")
         phones = await stack.enter_async_context(_tool(tools, "phones.py", *_phone_words(plan, place)))
         dialled = await phones.answer(plan.calls / plan.rate + ANSWER_TIMEOUT_S)
@@ -123,21 +134,33 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
 async def _window(plan: Plan, service: Process, far_side: Tool, phones: Tool) -> dict[str, Any]:
     await far_side.ask("record")
     await phones.ask("record")
-    began, (cpu_s, kernel_s) = time.monotonic(), machine.cpu_s(service.pid)
-    core_s = machine.busy_s(machine.SERVICE_CORE) if plan.pin else 0
+    began, cpu_s, kernel_s, core_s = time.monotonic(), *_spent_s(service), _busy_s(plan)
     await asyncio.sleep(plan.seconds)
-    seconds, (until_cpu_s, until_kernel_s) = time.monotonic() - began, machine.cpu_s(service.pid)
-    cpu_s, kernel_s = until_cpu_s - cpu_s, until_kernel_s - kernel_s
-    core_s = machine.busy_s(machine.SERVICE_CORE) - core_s if plan.pin else 0
+    seconds, until_cpu_s, until_kernel_s = time.monotonic() - began, *_spent_s(service)
+    cpu_s, kernel_s, core_s = until_cpu_s - cpu_s, until_kernel_s - kernel_s, _busy_s(plan) - core_s
     return {
         "seconds": seconds,
         "cpu_s": cpu_s,
         "kernel_s": kernel_s,
         "neighbours": max(0.0, core_s - cpu_s) / seconds if plan.pin else None,
-        "rss_kib": machine.rss_kib(service.pid),
+        "rss_kib": _memory_kib(service),
         "far_side_cpu_s": (await far_side.ask("rest"))["cpu_s"],
         "phones_cpu_s": (await phones.ask("rest"))["cpu_s"],
     }
+
+
+def _spent_s(service: Process) -> tuple[float, float]:
+    """Return the processor time of all workers: all of it, and that spent in the kernel."""
+    each = [machine.cpu_s(pid) for pid in machine.family(service.pid)]
+    return sum(cpu_s for cpu_s, _ in each), sum(kernel_s for _, kernel_s in each)
+
+
+def _busy_s(plan: Plan) -> float:
+    return sum(machine.busy_s(core) for core in plan.service_cores)
+
+
+def _memory_kib(service: Process) -> int:
+    return sum(machine.rss_kib(pid) for pid in machine.family(service.pid))
 
 
 def _result(plan: Plan, window: Mapping[str, Any], book: Mapping[str, Any], phones: Mapping[str, Any]) -> Run:
@@ -146,6 +169,7 @@ def _result(plan: Plan, window: Mapping[str, Any], book: Mapping[str, Any], phon
     return {
         "system": plan.system,
         "calls": plan.calls,
+        "workers": plan.workers,
         "seconds": round(window["seconds"], 2),
         "cpu_ms_per_call_second": round(window["cpu_s"] * 1_000 / call_seconds, 3),
         "kernel_percent": round(window["kernel_s"] * 100 / window["cpu_s"], 1) if window["cpu_s"] else 0.0,
@@ -179,9 +203,9 @@ def _result(plan: Plan, window: Mapping[str, Any], book: Mapping[str, Any], phon
 
 
 @asynccontextmanager
-async def _tool(core: int | None, script: str, *words: str) -> AsyncIterator[Tool]:
+async def _tool(cores: frozenset[int], script: str, *words: str) -> AsyncIterator[Tool]:
     """Run one of our scripts; it ends with its input."""
-    with machine.pinned(core):
+    with machine.pinned(*cores):
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(systems.HERE / script), *words, stdin=PIPE, stdout=PIPE, start_new_session=True
         )
@@ -196,16 +220,16 @@ async def _tool(core: int | None, script: str, *words: str) -> AsyncIterator[Too
 async def _system(plan: Plan, place: systems.Place) -> AsyncIterator[Process]:
     """Run what is measured."""
     command = systems.command(plan.system, place, plan.base)
-    async with serving(command, place, plan.core(machine.SERVICE_CORE), *plan.wrap) as process:
+    async with serving(command, place, plan.service_cores, *plan.wrap) as process:
         yield process
 
 
 @asynccontextmanager
 async def serving(
-    command: systems.Command, place: systems.Place, core: int | None, *wrap: str
+    command: systems.Command, place: systems.Place, cores: frozenset[int], *wrap: str
 ) -> AsyncIterator[Process]:
     """Run a system, ready for calls, below the command `wrap`; its log goes to a file, as it would in earnest."""
-    with machine.pinned(core), (place.folder / "log").open("wb") as log:
+    with machine.pinned(*cores), (place.folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *wrap,
             *command.words,
@@ -240,12 +264,25 @@ async def _ready(process: Process, place: systems.Place) -> None:
     raise RunFailedError(f"the service did not become ready; the end of its log:\n{tail}")
 
 
-async def _loop_lag(place: systems.Place) -> dict[str, float] | None:
-    """Return what the service tells about its event loop, None when it tells nothing."""
-    page = ""
+async def _all_up(plan: Plan, place: systems.Place) -> None:
+    """Wait until every worker answers: the service is ready with the first. Raises RunFailedError."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while len(WORKER_UP.findall(await _metrics(place))) < plan.workers:
+        if time.monotonic() > deadline:
+            raise RunFailedError(f"not all of {plan.workers} workers are up")
+        await asyncio.sleep(POLL_S)
+
+
+async def _metrics(place: systems.Place) -> str:
     with suppress(aiohttp.ClientError, TimeoutError):
         async with aiohttp.ClientSession() as session, session.get(f"{place.origin}/metrics") as response:
-            page = await response.text() if response.ok else ""
+            return await response.text() if response.ok else ""
+    return ""
+
+
+async def _loop_lag(place: systems.Place) -> dict[str, float] | None:
+    """Return what the service tells about its event loop, None when it tells nothing."""
+    page = await _metrics(place)
     return {name: float(value) for name, value in LOOP_LAG.findall(page)} or None
 
 

@@ -76,7 +76,9 @@ def show(runs: Sequence[Run], *, markdown: bool) -> None:
 def _table(calls: int, runs: Sequence[Run]) -> Table:
     rounds = {name: some for name in systems.NAMES if (some := [run for run in runs if run["system"] == name])}
     count = max(map(len, rounds.values()))
-    table = Table(title=f"{calls} calls, median of {count} round{'s' * (count > 1)}", title_justify="left")
+    workers = max(run["workers"] for run in runs)
+    on = f" on {workers} workers" if workers > 1 else ""
+    table = Table(title=f"{calls} calls{on}, median of {count} round{'s' * (count > 1)}", title_justify="left")
     table.add_column("")
     for name in (*rounds, *(f"to {name}" for name in tuple(rounds)[1:])):
         table.add_column(name, justify="right")

@@ -48,6 +48,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
         "--find", action="store_true", help="find the most calls that each system holds (docs/performance.md says how)"
     )
     parser.add_argument("--no-pin", action="store_true", help="give the service no core of its own")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes of the service, each with a core; the tools take the next one"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the service")
     parser.add_argument("--wrap", default="", help="a command that runs the service, for example a profiler")
     parser.add_argument("--json", type=Path, help="where the results go (bench/results/ unless given)")
@@ -73,8 +76,9 @@ def plans(arguments: argparse.Namespace) -> list[measure.Plan]:
             mix=not arguments.plain,
             tls=arguments.tls,
             pin=not arguments.no_pin,
+            workers=1 if name == "reference" else arguments.workers,
             base=other,
-            settings=dict(pair.split("=", 1) for pair in arguments.set),
+            settings={"VOICEBOT_WORKERS": str(arguments.workers)} | dict(pair.split("=", 1) for pair in arguments.set),
             wrap=wrap,
         )
         for calls in arguments.calls
@@ -95,7 +99,7 @@ def main() -> int:
     """Run; the exit code is 1 when a run has no result. What was measured decides nothing here."""
     arguments = parse()
     try:
-        machine.check(pin=not arguments.no_pin)
+        machine.check(pin=not arguments.no_pin, workers=arguments.workers)
         described = machine.describe()
         todo = plans(arguments)
         runs = asyncio.run(limits.find(todo, _run_one) if arguments.find else _all(todo))

@@ -34,7 +34,8 @@ async def soak(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dic
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voicebot-soak-")))
         pinned = not arguments.no_pin
-        tools, own = (machine.TOOLS_CORE, machine.SERVICE_CORE) if pinned else (None, None)
+        tools = frozenset({machine.tools_core(1)} if pinned else ())
+        own = machine.service_cores(1) if pinned else frozenset[int]()
         far_side = await stack.enter_async_context(soak_start.tool(tools, "far-side"))
         place = systems.Place(
             port=soak_start.free_port(),

@@ -15,10 +15,10 @@ END_S = 30.0
 
 
 @asynccontextmanager
-async def tool(core: int | None, *words: str) -> AsyncIterator[Tool]:
+async def tool(cores: frozenset[int], *words: str) -> AsyncIterator[Tool]:
     """Run one of the load tools; it ends with its input."""
     script = str(systems.HERE / "soak_tools.py")
-    with machine.pinned(core):
+    with machine.pinned(*cores):
         process = await asyncio.create_subprocess_exec(
             sys.executable, script, *words, stdin=PIPE, stdout=PIPE, start_new_session=True
         )
@@ -32,9 +32,9 @@ async def tool(core: int | None, *words: str) -> AsyncIterator[Tool]:
 
 
 @asynccontextmanager
-async def service(core: int | None, place: systems.Place) -> AsyncIterator[Process]:
+async def service(cores: frozenset[int], place: systems.Place) -> AsyncIterator[Process]:
     """Run the service, ready for calls."""
-    async with serving(systems.command("voicebot", place), place, core) as process:
+    async with serving(systems.command("voicebot", place), place, cores) as process:
         yield process
 
 

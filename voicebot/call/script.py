@@ -1,6 +1,5 @@
 """The actions of one reply on their way to be performed: they may still be arriving, and they may still be held back."""
 
-from collections import deque
 from collections.abc import Iterable
 
 from voicebot.core.actions import Action, Say
@@ -15,7 +14,7 @@ class Script:
     ) -> None:
         self.sequence = sequence
         """The event that was answered with it."""
-        self._actions = deque(actions)
+        self._actions = list(actions)
         self._ended = ended
         self._bell = Flag()
         self.released = Flag()
@@ -45,16 +44,16 @@ class Script:
                 return None
             self._bell.clear()
             await self._bell.wait()
-        return self._actions.popleft()
+        return self._actions.pop(0)
 
     def next_say(self) -> Say | None:
         """Take the next action if it is there and is speech."""
         first = self._actions[0] if self._actions else None
         if not isinstance(first, Say):
             return None
-        self._actions.popleft()
+        del self._actions[0]
         return first
 
     def put_back(self, actions: Iterable[Action]) -> None:
         """Put actions that were not performed, or not to their end, in front of the others."""
-        self._actions.extendleft(reversed(tuple(actions)))
+        self._actions[:0] = actions

@@ -1,6 +1,6 @@
 """Telephone audio: µ-law frames, silence, holes in the stream, and speech activity without a model."""
 
-from collections import deque
+from array import array
 from dataclasses import dataclass, field
 
 import audioop
@@ -84,8 +84,8 @@ class _Floor:
     __slots__ = ("_current", "_frames", "_past", "_past_least", "_recent", "level")
 
     def __init__(self) -> None:
-        self._past: deque[int] = deque(maxlen=self.BUCKETS)
-        self._recent: deque[int] = deque(maxlen=self.STEADY_FRAMES)
+        self._past: list[int] = []
+        self._recent = array("H")
         self._current: int | None = None
         self._past_least: int | None = None  # asked for with every frame
         self._frames = 0
@@ -95,6 +95,8 @@ class _Floor:
     def follow(self, rms: int) -> None:
         """Take the level of a frame that is not digital silence."""
         self._recent.append(rms)
+        if len(self._recent) > self.STEADY_FRAMES:
+            del self._recent[0]
         if self._current is None or rms < self._current:
             self._current = rms
             if self._past_least is None or rms < self._past_least:
@@ -110,6 +112,7 @@ class _Floor:
             self._past.clear()
             least = softest
         self._past.append(least)
+        del self._past[: -self.BUCKETS]
         self._past_least = self.level = min(self._past)
         self._current, self._frames = None, 0
 

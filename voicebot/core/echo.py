@@ -1,6 +1,7 @@
 """The bot's own voice coming back on the caller's track, told from the caller by its envelope."""
 
-from collections import deque
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log10, sqrt, sumprod
@@ -58,13 +59,15 @@ class EchoGuard:
     """
 
     def __init__(self) -> None:
-        self._sent: deque[tuple[float, bytes]] = deque()
+        self._sent: list[tuple[float, bytes]] = []
         """What is not measured yet, and most of it never is, for nobody interrupts: (when it is heard, µ-law)."""
         self._sent_bytes = 0
-        self._played: deque[tuple[float, float]] = deque()  # (when its echo may begin, dB) of each frame
+        # Of each frame when its echo may begin, and its level: every call has hundreds of these numbers.
+        self._played_at = array("d")
+        self._played_db = array("d")
         self._rest = b""
         self._next = float("-inf")
-        self._heard: deque[int] = deque(maxlen=ROOM)
+        self._heard = array("H")
         self._heard_at = float("-inf")
 
     def sent(self, payload: bytes, at: float) -> None:
@@ -78,8 +81,8 @@ class EchoGuard:
         self._measure(at)
         self._sent.clear()
         self._sent_bytes = 0
-        while self._played and self._played[-1][0] >= at:
-            self._played.pop()
+        unheard = bisect_left(self._played_at, at)
+        del self._played_at[unheard:], self._played_db[unheard:]
         self._rest = b""
 
     def _measure(self, until: float) -> None:
@@ -93,16 +96,18 @@ class EchoGuard:
             levels = frame_levels(audio)
             self._rest = audio[len(levels) * FRAME :]
             self._next = at + len(payload) / SAMPLE_RATE
-            self._played.extend((start + index * FRAME_S, decibels(level)) for index, level in enumerate(levels))
+            self._played_at.extend([start + index * FRAME_S for index in range(len(levels))])
+            self._played_db.extend(map(decibels, levels))
 
     def _next_sent(self) -> tuple[float, bytes]:
-        at, payload = self._sent.popleft()
+        at, payload = self._sent.pop(0)
         self._sent_bytes -= len(payload)
         return at, payload
 
     def heard(self, levels: Sequence[int], now: float) -> None:
         """Note the levels of inbound 20 ms frames (`SpeechDetector.levels`), the last of which came at `now`."""
         self._heard.extend(levels)
+        del self._heard[:-ROOM]
         self._heard_at = now
         self._forget(now)
 
@@ -117,9 +122,9 @@ class EchoGuard:
         if len(self._heard) < LEAST_WINDOW:
             return
         self._measure(now + FRAME_S)
-        if not self._played or self._played[0][0] > now:
+        if not self._played_at or self._played_at[0] > now:
             return
-        inbound = list(map(decibels, list(self._heard)[-WINDOW:]))
+        inbound = list(map(decibels, self._heard[-WINDOW:]))
         outbound = self._outbound(len(inbound))
         noise_db = decibels(min(self._heard))
         for lag in likely(inbound, outbound):
@@ -131,7 +136,7 @@ class EchoGuard:
         count = window + LONGEST_LAG + 1
         levels = [SOFTEST_DB] * count
         first = self._heard_at - (count - 1) * FRAME_S
-        for start, level in self._played:
+        for start, level in zip(self._played_at, self._played_db, strict=True):
             index = round((start - first) / FRAME_S)
             if index >= count:
                 break
@@ -141,8 +146,9 @@ class EchoGuard:
 
     def _forget(self, now: float) -> None:
         oldest = now - KEPT_S
-        while self._played and self._played[0][0] < oldest:
-            self._played.popleft()
+        if self._played_at and self._played_at[0] < oldest:
+            gone = bisect_left(self._played_at, oldest)
+            del self._played_at[:gone], self._played_db[:gone]
         while self._sent and self._sent[0][0] + len(self._sent[0][1]) / SAMPLE_RATE < oldest:
             self._next_sent()
 

@@ -1,6 +1,7 @@
 """The ledger of what the bot says: what was sent, what the caller has heard, and what not."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 MS_PER_CHARACTER = 60
@@ -8,8 +9,8 @@ MS_PER_CHARACTER = 60
 
 BEGINNING = "begun"
 
-type Characters = tuple[tuple[str, int, int], ...]
-"""(text, start_ms, end_ms) of pieces of an utterance, counted from its own first audio."""
+_MS = "q"
+"""Type code of an array of milliseconds, which the synthesiser says and nobody bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class _Utterance:
     complete: bool = False
     audible: int | None = None
     """Characters that have audio, when synthesis failed on the way; None is all."""
-    characters: list[tuple[str, int, int]] = field(default_factory=list[tuple[str, int, int]])
+    starts: array[int] = field(default_factory=lambda: array(_MS))
+    """When each piece of the text that has a timestamp, mostly a character, begins: ms from the first audio ..."""
+    lengths: array[int] = field(default_factory=lambda: array(_MS))
+    """... and its characters; in arrays, for tuples of a sentence take 150 bytes for each."""
     pieces: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     """(when it begins to be heard, ms) of everything sent."""
 
@@ -57,7 +61,7 @@ class _Utterance:
             heard = text if self.sent_ms else ""
         else:
             length = self.sent_ms if self.complete else max(self.sent_ms, len(text) * MS_PER_CHARACTER)
-            heard = heard_text(text, self.characters, ms, length)
+            heard = heard_text(text, list(zip(self.starts, self.lengths, strict=True)), ms, length)
         return Spoken(self.number, self.text, heard, self.text[len(heard) :], ms, interrupted=not whole)
 
 
@@ -119,7 +123,8 @@ class Playback:
             return start
         self._free_at = start + ms / 1_000
         utterance.pieces.append((start, ms))
-        utterance.characters.extend(characters)
+        utterance.starts.extend([begins for _, begins, _ in characters])
+        utterance.lengths.extend([len(piece) for piece, _, _ in characters])
         utterance.sent_ms += ms
         return start
 
@@ -188,15 +193,16 @@ class Playback:
         return next((u for u in self._queue if u.number == number), None)
 
 
-def heard_text(text: str, characters: Sequence[tuple[str, int, int]], heard_ms: int, length_ms: int) -> str:
+def heard_text(text: str, pieces: Collection[tuple[int, int]], heard_ms: int, length_ms: int) -> str:
     """Return the beginning of `text` that was heard after `heard_ms`.
 
-    By the synthesiser's timestamps where it gave any, else in proportion to the length of the audio.
+    By the synthesiser's timestamps where it gave any, as (start_ms, characters) of each piece, else in proportion to
+    the length of the audio.
     """
     if heard_ms <= 0 or not text:
         return ""
-    if characters:
-        length = sum(len(piece) for piece, start, _ in characters if start < heard_ms)
+    if pieces:
+        length = sum(length for start, length in pieces if start < heard_ms)
     else:
         length = round(len(text) * min(1.0, heard_ms / length_ms)) if length_ms else 0
     return text[:length]

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -226,7 +225,7 @@ class _Outgoing:
 
     def __init__(self) -> None:
         self._pieces: list[tuple[str, bool]] = []
-        self._waiting: deque[str] = deque()
+        self._waiting: list[str] = []
         self.socket: TtsSocket | None = None
         self.stream_id = ""
 
@@ -258,7 +257,7 @@ class _Outgoing:
 
     async def push(self) -> None:
         while self._waiting and self.socket is not None:
-            await self.socket.send(self._waiting.popleft())
+            await self.socket.send(self._waiting.pop(0))
 
 
 class _Incoming:
@@ -266,7 +265,7 @@ class _Incoming:
 
     def __init__(self) -> None:
         self.bell = Flag()
-        self.chunks: deque[SpeechChunk] = deque()
+        self.chunks: list[SpeechChunk] = []
         self.began = False
         self.over = False
         self.lost = False
@@ -292,7 +291,7 @@ class _Incoming:
         self.over = self.over or speech.last
 
     def take(self) -> SpeechChunk:
-        chunks, self.chunks = self.chunks, deque()
+        chunks, self.chunks = self.chunks, []
         if len(chunks) == 1:
             return chunks[0]
         characters = chain.from_iterable(chunk.characters for chunk in chunks)

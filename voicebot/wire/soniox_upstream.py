@@ -1,6 +1,5 @@
 """What goes up a speech-to-text socket, in order: audio in batches, and the commands between them; kept until settled."""
 
-from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -91,10 +90,10 @@ class Upstream:
         self._keep_bytes = max(self._batch_bytes, keep_bytes)
         self._preroll = PREROLL_MS * self._format.bytes_per_second // 1_000
         self._batch = bytearray()
-        self._items: deque[Item] = deque()
+        self._items: list[Item] = []
         self._waiting_bytes = 0
         self._fed_bytes = 0
-        self._sent: deque[Audio] = deque()
+        self._sent: list[Audio] = []
         """Audio that was taken and may be needed again."""
         self._sent_bytes = 0
         self._commands: list[tuple[int, Reconfigure | Command]] = []
@@ -205,7 +204,7 @@ class Upstream:
         """Take the next item, None if there is none."""
         if not self._items:
             return None
-        item = self._items.popleft()
+        item = self._items.pop(0)
         if not isinstance(item, Audio):
             self._commands.append((self._taken_end, item))
             return item
@@ -229,7 +228,7 @@ class Upstream:
         options = None
         while self._items and isinstance(self._items[0], Reconfigure):
             options = self._items[0].options
-            self._items.popleft()
+            del self._items[0]
         return options
 
     # --- what was taken ---------------------------------------------------------------------------
@@ -239,7 +238,7 @@ class Upstream:
         self._settled_end = max(self._settled_end, position)
         needed = self._settled_end - self._preroll
         while self._sent and self._sent[0].position + len(self._sent[0].data) <= needed:
-            self._sent_bytes -= len(self._sent.popleft().data)
+            self._sent_bytes -= len(self._sent.pop(0).data)
 
     def answered(self) -> None:
         """The oldest request to settle that was taken is answered."""
@@ -266,7 +265,7 @@ class Upstream:
                 again.append(Audio(audio.data[cut:], end - len(audio.data) + cut))
         self._put_commands(again, None)
         replayed = sum(len(item.data) for item in again if isinstance(item, Audio))
-        self._items.extendleft(reversed(again))
+        self._items[:0] = again
         self._waiting_bytes += replayed
         self._sent.clear()
         self._sent_bytes = 0
@@ -278,7 +277,7 @@ class Upstream:
     def give_up(self) -> None:
         """Nobody waits for what was fed so far: its audio is dropped, requests to settle it are answered elsewhere."""
         self.shorten(0)
-        self._items = deque(item for item in self._items if item != "finalize")
+        self._items = [item for item in self._items if item != "finalize"]
 
     def shorten(self, keep_bytes: int) -> None:
         """Drop the oldest audio that waits, but for so much: nobody would want to hear it any more."""
@@ -299,7 +298,7 @@ class Upstream:
     def _trim(self, keep_bytes: int) -> None:
         """Audio that was sent is only forgotten: as long as its session lives, nothing is lost."""
         while self._sent and self._sent_bytes + self._waiting_bytes > keep_bytes:
-            audio = self._sent.popleft()
+            audio = self._sent.pop(0)
             self._sent_bytes -= len(audio.data)
             self._forgotten_end = audio.position + len(audio.data)
         while self._waiting_bytes > keep_bytes:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import override
 
 from voicebot.core.events import Track
+from voicebot.live.packing import pack, unpack
 from voicebot.wire.live_events import CallClosed, CallOpened, LiveEvent, Partial, TurnEnded
 
 type Encode = Callable[[LiveEvent, datetime], bytes]
@@ -17,16 +18,24 @@ KNOWN_EVENTS = 4_000
 """Events of a living call kept for those who come later; a call of two hours has fewer."""
 
 
-@dataclass(slots=True)
 class Entry:
-    """One published event; its JSON is made when somebody first wants it, and only once."""
+    """One published event; its JSON is made when somebody first wants it, and only once.
 
-    number: int
-    """Its place in the order of all events of this process, from 1."""
-    at: float
-    """Seconds since 1970."""
-    event: LiveEvent
-    _json: bytes | None = None
+    `number` is its place in the order of all events of this process, from 1, `at` its time in seconds since 1970.
+    """
+
+    __slots__ = ("_json", "_tokens", "at", "number", "outline")
+
+    def __init__(self, number: int, at: float, event: LiveEvent) -> None:
+        self.number, self.at = number, at
+        self.outline, self._tokens = pack(event)
+        """The event, a turn without its tokens."""
+        self._json: bytes | None = None
+
+    @property
+    def event(self) -> LiveEvent:
+        """What was published."""
+        return unpack(self.outline, self._tokens)
 
     def json(self, encode: Encode) -> bytes:
         """Return it as one line of JSON."""
@@ -51,7 +60,7 @@ class Batch:
     @property
     def closes(self) -> bool:
         """It holds the end of a call."""
-        return any(isinstance(entry.event, CallClosed) for entry in reversed(self.entries))
+        return any(isinstance(entry.outline, CallClosed) for entry in reversed(self.entries))
 
 
 @dataclass(slots=True)
@@ -60,7 +69,7 @@ class Shelf:
 
     evicted: int = 0
     """The newest event that was here and is no more."""
-    entries: deque[Entry] = field(default_factory=deque[Entry])
+    entries: deque[Entry] | list[Entry] = field(default_factory=deque[Entry])
     _last: Batch | None = None
 
     def put(self, entry: Entry) -> None:
@@ -69,13 +78,14 @@ class Shelf:
 
     def evict(self) -> Entry:
         """Let the oldest event go."""
-        entry = self.entries.popleft()
+        entry = self.entries[0]
+        del self.entries[0]
         self.evicted = entry.number
         return entry
 
     def leave_out(self, call: str) -> None:
         """Let the events of one call go."""
-        self.entries = deque(entry for entry in self.entries if entry.event.call != call)
+        self.entries = deque(entry for entry in self.entries if entry.outline.call != call)
         self._last = None
 
     def batch(self, after: int, upto: int) -> Batch | None:
@@ -100,8 +110,10 @@ class Shelf:
 class CallShelf(Shelf):
     """The events of one call, and what is known of it as long as it lives and is remembered."""
 
+    # Most calls have few events, and an empty deque takes as much as 80 of them in a list.
+    entries: deque[Entry] | list[Entry] = field(default_factory=list[Entry])
     live: bool = False
-    known: deque[Entry] = field(default_factory=lambda: deque[Entry](maxlen=KNOWN_EVENTS))
+    known: list[Entry] = field(default_factory=list[Entry])
     """All but partial words."""
     partials: dict[Track, Entry] = field(default_factory=dict[Track, Entry])
     """The open utterances."""
@@ -111,7 +123,7 @@ class CallShelf(Shelf):
     @override
     def put(self, entry: Entry) -> None:
         self.entries.append(entry)
-        match entry.event:
+        match entry.outline:
             case Partial(track=track):
                 self.partials[track] = entry
                 return
@@ -124,8 +136,10 @@ class CallShelf(Shelf):
                 self.partials.clear()
             case _:
                 pass
-        self.missing += len(self.known) == KNOWN_EVENTS
         self.known.append(entry)
+        if len(self.known) > KNOWN_EVENTS:
+            del self.known[0]
+            self.missing += 1
 
     @property
     def so_far(self) -> tuple[Entry, ...]:
@@ -144,7 +158,7 @@ class History:
 
     def put(self, entry: Entry) -> None:
         """Take the newest event."""
-        call = entry.event.call
+        call = entry.outline.call
         shelf = self._calls.get(call)
         if shelf is None:
             shelf = self._calls[call] = CallShelf(self.all.evicted)
@@ -165,7 +179,7 @@ class History:
             self.all.leave_out(call)
 
     def _evict(self) -> None:
-        call = self.all.evict().event.call
+        call = self.all.evict().outline.call
         shelf = self._calls[call]
         shelf.evict()
         if not shelf.entries and not shelf.live:

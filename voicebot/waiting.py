@@ -6,14 +6,15 @@ import asyncio
 class Flag:
     """Like asyncio.Event: tasks wait until it is set.
 
-    That one holds an empty deque, 0.75 KiB, and an asyncio.Queue four of them; a call has a dozen of these objects.
+    That one holds an empty deque, 0.75 KiB, and an asyncio.Queue four of them; a call has 17 of these objects, and at most
+    of them nobody waits.
     """
 
     __slots__ = ("_set", "_waiters")
 
     def __init__(self) -> None:
         self._set = False
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
 
     def is_set(self) -> bool:
         """Say whether `wait` returns at once."""
@@ -35,11 +36,11 @@ class Flag:
         if self._set:
             return
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters += (waiter,)
         try:
             await waiter
         finally:
-            self._waiters.remove(waiter)
+            self._waiters = tuple([other for other in self._waiters if other is not waiter])
 
 
 class Queue[T]:

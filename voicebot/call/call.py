@@ -1,7 +1,7 @@
 """One call, top to bottom: one mailbox, one loop, decisions from the core, effects to the rooms."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Literal, assert_never
@@ -211,10 +211,10 @@ class Call:
             self._standing.keep()
             await self._turns.give_floor()
 
-    async def _next(self) -> CallInput:
+    def _next(self) -> Awaitable[CallInput]:
         """Wait for the next input; something that is due is one, too."""
         self._alarm.look()
-        return await self._mailbox.next()
+        return self._mailbox.next()
 
     def _wake_at(self) -> float | None:
         due = (

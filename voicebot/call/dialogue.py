@@ -75,7 +75,7 @@ class Dialogue:
         """Streamed replies to this event and older ones are not wanted any more."""
         self._script: Script | None = None
         self._held: Held | None = None
-        self._retracted: set[int] = set()
+        self._retracted: list[int] = []
         """Events that were taken back: whatever still comes back for them never happened."""
         self._account = _Account()
         self.awaiting = False
@@ -139,9 +139,8 @@ class Dialogue:
         held, self._held = self._held, None
         if held is None:
             return
-        self._retracted.add(held.sequence)
-        if len(self._retracted) > MAX_RETRACTED:
-            self._retracted.remove(min(self._retracted))
+        self._retracted.append(held.sequence)
+        del self._retracted[:-MAX_RETRACTED]
         self._lane.withdraw(held.sequence)
         self._end_script(held.sequence)
         if held.script:

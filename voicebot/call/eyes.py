@@ -41,6 +41,9 @@ class View:
         return replace(spoken, text=self.text(spoken.text), heard=heard, unheard=unheard)
 
 
+_EVERYTHING = View(None)
+
+
 class Eyes:
     """One call's readers."""
 
@@ -48,7 +51,7 @@ class Eyes:
         redactor = Redactor(policy)
 
         def view(place: RedactionPlace) -> View:
-            return View(redactor if redactor.applies_to(place) else None)
+            return View(redactor) if redactor.applies_to(place) else _EVERYTHING
 
         self.store, self.log, self.live, self.webhook = view("store"), view("log"), view("live"), view("webhook")
         self.forgets = redactor.applies_to("store") and not redactor.applies_to("webhook")

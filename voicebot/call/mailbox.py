@@ -1,6 +1,7 @@
 """What waits to be read by one call, in its order and bounded."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from voicebot.call.inputs import CallInput
@@ -28,9 +29,9 @@ class Mailbox:
             return False
         return True
 
-    async def next(self) -> CallInput:
+    def next(self) -> Awaitable[CallInput]:
         """Wait for the next input; raises asyncio.QueueShutDown when none will come."""
-        return await self._queue.get()
+        return self._queue.get()
 
     def shut(self, *, at_once: bool = False) -> None:
         """Take nothing more; what waits is still read, unless it ends `at_once`."""

@@ -83,6 +83,7 @@ class Scribe:
             except asyncio.QueueShutDown:
                 return
             await self._stored(type(row).__name__, self._write(row))
+            del row  # a turn's words are large, and the next row may be long in coming
 
     async def opened(self, *, again: bool = False) -> None:
         """The call has come in, or comes in `again` after the service was restarted."""

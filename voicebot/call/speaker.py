@@ -216,7 +216,8 @@ class Speaker:
     async def _say(self, say: Say, script: Script) -> None:
         """Speak; a text that goes on is spoken while its next pieces are being written."""
         changes = {"language": say.language, "voice": say.voice, "speed": say.speed}
-        voice = self.voice.model_copy(update={key: value for key, value in changes.items() if value is not None})
+        wanted = {key: value for key, value in changes.items() if value is not None}
+        voice = self.voice.model_copy(update=wanted) if wanted else self.voice
         with self._trace.speech(script.sequence, voice) as speech:
             async with self._voices.speak(voice) as stream:
                 error = await self._write(stream, say)

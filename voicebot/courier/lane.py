@@ -45,7 +45,7 @@ class Lane:
         self._report = Report(on_outcome, self._ledger, shared.metrics)
         self._sender = Sender(shared.settings, poster, self._report, shared.endpoints)
         self._waiting: list[Item] = []
-        self._withdrawn: set[int] = set()
+        self._withdrawn: list[int] = []
         self._changed = Flag()
         self._closed = False
         self._flight: Flight | None = None
@@ -80,7 +80,7 @@ class Lane:
         if self._flight is not None and self._flight.item.sequence == sequence:
             self._flight.end_by(now(), "withdrawn")
         elif any(item.sequence == sequence for item in self._waiting):
-            self._withdrawn.add(sequence)
+            self._withdrawn.append(sequence)
         else:
             self._way.withdraw(sequence)
             self._report.withdrawn_late(sequence, self._poster.now())
@@ -100,6 +100,7 @@ class Lane:
                 while item := await self._next():
                     await self._deliver(item)
                     self._ledger.then(self._way.release)
+                    del item  # between two events nothing holds on to the bytes of the one before
                 self._ledger.close()
         finally:
             self._way.leave()

@@ -62,6 +62,7 @@ def test_the_migrated_schema_is_the_declared_one(tmp_path):
         assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("pragma synchronous").scalar() == 1
         assert connection.exec_driver_sql("pragma foreign_keys").scalar() == 1
+        assert connection.exec_driver_sql("pragma cache_size").scalar() == -512  # KiB: it counts for every process
     engine.dispose()
 
 

@@ -25,6 +25,9 @@ _PRAGMAS = (
     "foreign_keys = ON",
     # What is deleted is overwritten, not just given free.
     "secure_delete = ON",
+    # Pages that a connection keeps, in KiB: with SQLite's own 2,000 neither rows are written nor words found faster in a
+    # database of 40,000 turns; the system keeps the file in memory anyway.
+    "cache_size = -512",
 )
 
 

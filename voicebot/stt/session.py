@@ -1,7 +1,8 @@
 """One speech-to-text session: the life of one socket from its configuration to `finished`, an error or a broken line."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -13,7 +14,6 @@ from voicebot.errors import PeerProtocolError
 from voicebot.soniox_line import SonioxLine
 from voicebot.soniox_socket import describe_close
 from voicebot.stt.line import Line
-from voicebot.waiting import Flag
 from voicebot.wire.soniox_errors import ErrorFrame, Retry
 from voicebot.wire.soniox_ledger import Ledger
 from voicebot.wire.soniox_stt import (
@@ -83,6 +83,44 @@ class _Backlog:
             await asyncio.sleep(wait_s)
 
 
+type _Work = Callable[[], Coroutine[None, None, None]]
+
+
+class _Helpers:
+    """What goes on beside receiving: a task only while there is something to do, for one that sleeps takes 1.5 KiB."""
+
+    def __init__(self) -> None:
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[_Work, asyncio.TimerHandle] = {}
+
+    def run_in(self, group: asyncio.TaskGroup) -> None:
+        """Let the tasks belong to this group, which ends after `stop`."""
+        self._group = group
+
+    def begin(self, work: _Work) -> None:
+        """Do it now."""
+        self._timers.pop(work, None)
+        if self._group is not None:
+            task = self._group.create_task(work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def begin_in(self, seconds: float, work: _Work) -> None:
+        """Do it in a while."""
+        if self._group is not None:
+            self._timers[work] = asyncio.get_running_loop().call_later(seconds, self.begin, work)
+
+    def stop(self) -> None:
+        """Do nothing more."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self._timers.clear()
+        self._group = None
+
+
 class Session:
     """Sends what the line holds, in order, and tells what comes back.
 
@@ -115,13 +153,10 @@ class Session:
         self._rolled_over = False
         self._outcome: Ended | Lost | None = None
         self._backlog = _Backlog(line, settings)
+        self._helpers = _Helpers()
         self.next_options: SttOptions | None = None
-        self._answered = Flag()
-
-    @property
-    def ready(self) -> bool:
-        """Whether the session has answered."""
-        return self._answered.is_set()
+        self.ready = False
+        """The session has answered."""
 
     async def run(self, options: SttOptions) -> Ended | Lost:
         """Live until the session is over; never raises for what the peer does."""
@@ -132,12 +167,14 @@ class Session:
         except ConnectionClosed as closed:
             return self._closed(closed)
         async with asyncio.TaskGroup() as group:
-            work = (self._send, self._keep_alive, self._grow_old, self._stand)
-            helpers = [group.create_task(helper()) for helper in work]
-            outcome = await self._receive()
-            for helper in helpers:
-                helper.cancel()
-        return outcome
+            self._helpers.run_in(group)
+            self._helpers.begin(self._send)
+            self._helpers.begin_in(self._settings.keepalive_s, self._keep_alive)
+            self._helpers.begin_in(self._settings.rollover_s, self._grow_old)
+            try:
+                return await self._receive()
+            finally:
+                self._helpers.stop()
 
     # --- up
 
@@ -188,21 +225,20 @@ class Session:
             await self._socket.send(END_OF_AUDIO)
 
     async def _keep_alive(self) -> None:
-        try:
-            while self._end_by is None:
-                idle_s = self._loop.time() - self._sent_at
-                if idle_s >= self._settings.keepalive_s:
-                    await self._socket.send(KEEPALIVE)
-                    self._sent_at, idle_s = self._loop.time(), 0
-                await asyncio.sleep(self._settings.keepalive_s - idle_s)
-        except ConnectionClosed:
+        """Say that we are still there, unless audio has said it; look again when that may be needed next."""
+        if self._end_by is not None:
             return
+        idle_s = self._loop.time() - self._sent_at
+        if idle_s >= self._settings.keepalive_s:
+            with suppress(ConnectionClosed):
+                await self._socket.send(KEEPALIVE)
+            self._sent_at, idle_s = self._loop.time(), 0
+        self._helpers.begin_in(self._settings.keepalive_s - idle_s, self._keep_alive)
 
     # --- age
 
     async def _grow_old(self) -> None:
         """Give way to a new session before Soniox ends this one, where nothing is being said if possible (limits)."""
-        await asyncio.sleep(self._settings.rollover_s)
         patience_ends = self._loop.time() + self._settings.rollover_patience_s
         while not self._quiet and self._loop.time() < patience_ends:  # noqa: ASYNC110 - quiet is the absence of events
             await asyncio.sleep(min(QUIET_S, self._settings.rollover_patience_s) / 2)
@@ -215,9 +251,7 @@ class Session:
         return self._ledger.quiet and self._loop.time() - self._heard_at >= QUIET_S
 
     async def _stand(self) -> None:
-        """A session that stands for a while works, although nothing is said."""
-        await self._answered.wait()
-        await asyncio.sleep(PROVEN_S)
+        """A session that has stood for a while works, although nothing is said."""
         await self._emit(self._prove())
 
     def _prove(self) -> list[SttEvent]:
@@ -257,7 +291,9 @@ class Session:
             log.warning("stt.error", code=message.code, kind=message.kind, request_id=message.request_id)
             self._outcome = Lost(message.retry, message.code, message.kind, message.message)
             return []
-        self._answered.set()
+        if not self.ready:
+            self.ready = True
+            self._helpers.begin_in(PROVEN_S, self._stand)
         if message.events != NOTHING:
             self._heard_at = self._loop.time()
         events = self._ledger.take(message)

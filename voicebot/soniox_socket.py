@@ -1,6 +1,7 @@
 """How both Soniox sockets are opened and closed: key in the handshake, shared TLS context, a deadline on each step."""
 
 import asyncio
+import encodings.idna  # noqa: F401 - the loop wants it for the first host name, and then a caller waits
 import functools
 import logging
 import re

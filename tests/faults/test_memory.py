@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import random
 import sys
 import tracemalloc
 
@@ -12,8 +13,9 @@ from voicebot.call import dialogue, past
 from voicebot.call.inputs import FromTrack
 from voicebot.config import LimitSettings
 from voicebot.core import echo
+from voicebot.core.audio import FRAME, FRAME_MS
 from voicebot.core.batching import Batching
-from voicebot.core.events import Endpoint, Heard, MarkReached, StreamStarted, Token
+from voicebot.core.events import Endpoint, Heard, MarkReached, Media, StreamStarted, Token
 from voicebot.core.transcript import Transcript
 from voicebot.live import history
 from voicebot.metrics import Metrics
@@ -21,6 +23,7 @@ from voicebot.pressure import MEBIBYTE, Pressure, resident_bytes
 
 DEADLINE_S = 50
 SPOKEN_EVERY = 10
+FURTHER, A_CALL_BYTES = 20, 60_000
 SAY = {"actions": [{"type": "say", "text": "Yes."}]}
 
 
@@ -111,10 +114,7 @@ async def long_call(house, logs, monkeypatch):
     for module, name in bounds:
         monkeypatch.setattr(module, name, 20)
     h = await house(limits={"transcript_chars": 1_000}, live={"history": 100})
-    # What the test itself would keep is no part of the question.
-    for keeper in (h.seen, h.app.received, logs):
-        keeper.all.clear()
-        keeper.add = lambda _item: None
+    forgetful(h, logs)
     ear = Ear()
 
     def answer(event):
@@ -122,10 +122,23 @@ async def long_call(house, logs, monkeypatch):
         return {} if ear.asked % SPOKEN_EVERY else SAY
 
     h.app.on("turn.completed", answer)
-    call = h.service.calls.open({"CallSid": "CA" + "1" * 32, "From": "+1555", "To": "+1556"})
+    yield h, await begun(h, ear), ear
+    await h.service.calls.end_all()
+
+
+def forgetful(h, logs):
+    """Have the test keep nothing: that is no part of the question."""
+    for keeper in (h.seen, h.app.received, logs):
+        keeper.all.clear()
+        keeper.add = lambda _item: None
+
+
+async def begun(h, ear, number=1):
+    """Return a call whose stream `ear` is."""
+    call = h.service.calls.open({"CallSid": f"CA{number:032}", "From": "+1555", "To": "+1556"})
     ear.call = call
     started = StreamStarted(
-        stream_id="MZ1",
+        stream_id=f"MZ{number}",
         call_id=call.identity.carrier_id,
         account_id="AC1",
         tracks=("caller",),
@@ -139,8 +152,7 @@ async def long_call(house, logs, monkeypatch):
             await asyncio.sleep(0)
     call.route.claim(started, call.route.leg.token, call.identity.carrier_id)
     await call.attach(started, ear)
-    yield h, call, ear
-    await h.service.calls.end_all()
+    return call
 
 
 async def talk(call, ear, turns):
@@ -156,10 +168,10 @@ async def talk(call, ear, turns):
                 await asyncio.sleep(0.001)
 
 
-async def held(call):
+async def held(*calls):
     """Bytes that code of the service has allocated and holds, once nothing waits for the store any more."""
     async with asyncio.timeout(DEADLINE_S):
-        while not (call._scribe._rows.empty() and call._lane._ledger._notes.empty()):
+        while not all(call._scribe._rows.empty() and call._lane._ledger._notes.empty() for call in calls):
             await asyncio.sleep(0.05)
     gc.collect()
     # CPython's cache of type attributes, 4,096 entries, holds names that C code asks for, each a string of its own: a
@@ -187,3 +199,39 @@ async def test_a_call_of_many_turns_holds_no_more_than_one_of_few(long_call):
     print(few, many, grown)
     # The measuring window and the rows under way vary by some kilobytes.
     assert many - few < 20_000, f"{few} bytes, then {many}:\n{grown}"
+
+
+async def test_a_further_call_holds_little(house, logs):
+    h = await house(limits={"max_calls": 100})
+    forgetful(h, logs)
+    h.app.on("turn.completed", {})
+    sound = random.Random(1).randbytes(FRAME)
+
+    async def heard(numbers):
+        """Begin calls, let each hear two seconds of sound and a turn of twenty words, and return them."""
+        calls = []
+        for number in numbers:
+            calls.append(call := await begun(h, Ear(), number))
+            for at_ms in range(0, 2_000, FRAME_MS):
+                call.route.leg.hear([Media("caller", at_ms, bytes(sound))], at_ms / 1_000)
+            words = tuple(Token(f" word{n}", n * 100, n * 100 + 90, 0.9, language="en") for n in range(3, 23))
+            await call.put(FromTrack(1, "caller", Heard(settled=words)))
+            await call.put(FromTrack(1, "caller", Endpoint()))
+        async with asyncio.timeout(DEADLINE_S):
+            while not all(call.turns and not call._dialogue.awaiting for call in calls):
+                await asyncio.sleep(0.01)
+        return calls
+
+    first = await heard(range(1, 4))  # what a process needs once is no part of the question
+    tracemalloc.start()
+    try:
+        nothing, before = await held(*first)
+        further = await heard(range(4, 4 + FURTHER))
+        something, after = await held(*first, *further)
+    finally:
+        tracemalloc.stop()
+    each = (something - nothing) / FURTHER
+    largest = "\n".join(str(line) for line in after.compare_to(before, "lineno")[:12])
+    print(each, largest)
+    assert each < A_CALL_BYTES, f"{each:.0f} bytes for a call:\n{largest}"
+    await h.service.calls.end_all()

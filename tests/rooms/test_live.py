@@ -1,12 +1,14 @@
 """The hub of live events: order, memory, and that nobody who watches holds up a call."""
 
 import asyncio
+import json
 import random
 from itertools import pairwise
 
 import pytest
 
 from voicebot import live
+from voicebot.core.events import Token, Turn
 from voicebot.live import history, hub
 from voicebot.wire.live_json import encode
 
@@ -290,3 +292,22 @@ async def test_ended_calls_are_forgotten():
     assert room.resume(room.id(4), "CA1") == "history"
     assert room.resume(room.id(room.last), "CA1") == room.last
     assert not room.so_far("CA1").live
+
+
+async def test_a_turn_is_kept_in_few_bytes_and_comes_back_whole():
+    room = live.Live(100)
+    tokens = tuple(
+        Token(f" word{number}", number * 1_000, number * 1_000 + 300, number / 40, language=f"e{number % 2}")
+        for number in range(30)
+    )
+    turn = Turn(3, " ".join(token.text for token in tokens), "endpoint", tokens=tokens, settled_at=1.5)
+    events = [opened(), live.TurnOffered("CA1", turn, 2), live.TurnEnded("CA1", "caller", turn)]
+    with room.watch() as watcher:
+        for event in events:
+            room.publish(event)
+        assert await taken(watcher, 3) == events
+    whole = [entry.event for entry in room.so_far("CA1").entries]
+    assert whole == events
+    told = [json.loads(room.json(entry)) for entry in room.so_far("CA1").entries]
+    assert [len(each["turn"]["words"]) for each in told[1:]] == [30, 30]
+    assert not room.so_far("CA1").entries[2].outline.turn.tokens

@@ -36,7 +36,7 @@ def small():
 
 def test_they_are_small():
     small()
-    assert small()[0] < 700
+    assert small()[0] < 300
 
 
 # --- the flag --------------------------------------------------------------------------------------

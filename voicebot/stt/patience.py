@@ -29,6 +29,9 @@ class GiveUp:
     recovering: bool
 
 
+_NONE: frozenset[Account] = frozenset()
+
+
 class Patience:
     """Counts what one recogniser has been through; `without` are the accounts that have refused it.
 
@@ -38,13 +41,13 @@ class Patience:
     def __init__(self, settings: SonioxSettings, accounts: Accounts, *, recovers: bool) -> None:
         self._settings, self._accounts, self._recovers = settings, accounts, recovers
         self.failures = 0
-        self.without: frozenset[Account] = frozenset()
-        self._exhausted: frozenset[Account] = frozenset()
+        self.without = _NONE
+        self._exhausted = _NONE
         """Accounts on which every attempt has failed since something worked."""
 
     def worked(self) -> None:
         """A session has brought recognition on: what went wrong before it counts no more."""
-        self.failures, self._exhausted = 0, frozenset()
+        self.failures, self._exhausted = 0, _NONE
 
     def judge(self, loss: Lost, account: Account, lived_s: float | None, chance: float) -> Again | GiveUp:
         """Say what follows a loss; `lived_s` is how long its session lived, None if it never worked."""

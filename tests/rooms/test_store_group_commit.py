@@ -166,3 +166,43 @@ async def test_a_bug_in_the_commit_ends_the_run(house):
         with pytest.raises(RuntimeError, match="a bug"):
             await running
         assert "stopped" in str(await write)
+
+
+@pytest.fixture
+def ways(monkeypatch):
+    """How often the loop has given way."""
+    given = []
+    wait = group_commit.wait
+
+    def give(work, seconds):
+        given.append(seconds)
+        return wait(work, seconds)
+
+    monkeypatch.setattr(group_commit, "wait", give)
+    return given
+
+
+async def test_a_commit_that_is_quick_needs_no_wake_up(house, ways, monkeypatch):
+    monkeypatch.setattr(group_commit, "WAY_S", DEADLINE_S)
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        group.create_task(house.group.run())
+        writes = [house.write(name) for name in "abc"]
+        for _ in range(4):  # the writes, the way, and what waits for it
+            await asyncio.sleep(0)
+        assert all(write.done() for write in writes)
+        assert house.database.commits == [["a", "b", "c"]]
+        assert ways == [DEADLINE_S]
+        await house.group.close()
+
+
+async def test_the_loop_gives_no_way_to_a_disk_that_was_slow(house, ways, monkeypatch):
+    monkeypatch.setattr(group_commit, "NO_WAY_S", 1_000.0)
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        group.create_task(house.group.run())
+        slow = await house.under_way()
+        assert not slow.done(), "others live on meanwhile"
+        house.database.may.set()
+        assert await slow is None
+        assert await house.write("next") is None
+        assert ways == [group_commit.WAY_S]
+        await house.group.close()

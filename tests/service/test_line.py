@@ -14,7 +14,8 @@ from voicebot.recorder import load
 
 LONG = "The opening hours are nine to five on weekdays and ten to two on Saturdays, never on Sundays."
 HELLO = {"at_ms": 500, "partial": " hello"}
-ENDED = {"at_ms": 1_500, "final": " hello", "end": True}
+# Its word has the times of the sound, so that it does not matter whether it is settled here or asked for before.
+ENDED = {"at_ms": 1_500, "final": [{"text": " hello", "start_ms": 0, "end_ms": 500}], "end": True}
 HANG_UP = {"type": "hangup"}
 STEPS = ("settled_ms", "decided_ms", "sent_ms", "reply_began_ms", "replied_ms", "audio_sent_ms", "audio_heard_ms")
 FRAMES_MS = 100

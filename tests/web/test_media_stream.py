@@ -1,11 +1,14 @@
 """One media stream after its start: what a call survives, what keeps its time, and how a stream ends."""
 
+import asyncio
 import json
 
 import pytest
 from aiohttp import web
 
+from tests.web.conftest import DEADLINE_S
 from voicebot import live
+from voicebot.web.media_socket import MediaWebSocket
 
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
 FAR = [{"at_ms": 2_000, "say": "far away", "until_ms": 2_400, "end_ms": 2_600}]
@@ -205,6 +208,30 @@ async def test_a_peer_that_answers_no_ping_is_given_up_on(house, carrier, logs):
             stream.socket.transport.abort()
     assert h.app.events[-1]["data"]["reason"] == "stream_lost"
     await h.empty()
+
+
+async def test_a_muted_caller_whose_carrier_answers_pings_stays(house, carrier, monkeypatch):
+    pinged = asyncio.Semaphore(0)
+    ping = MediaWebSocket.ping
+
+    async def counted(ws, *message):
+        await ping(ws, *message)
+        pinged.release()
+
+    monkeypatch.setattr(MediaWebSocket, "ping", counted)
+    h = await house([{"at_ms": 300, "final": " here again", "end": True}], twilio={"ping_s": 2})
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        await h.live(live.StreamOpened)
+        async with asyncio.timeout(DEADLINE_S):
+            for _ in range(2):
+                await pinged.acquire()
+        await stream.media(30)
+        turn = await h.app.until("turn.completed")
+        await stream.stop()
+        await stream.closed()
+        await h.empty()
+    assert turn["data"]["turn"]["text"] == "here again"
+    assert h.app.of("call.resumed") == []
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011])

@@ -24,20 +24,16 @@ def check(*, pin: bool, workers: int = 1) -> None:
     """Raise NotPossibleError where the kernel does not tell what we need to know, or has no core to spare."""
     if not (hasattr(os, "sched_setaffinity") and hasattr(os, "timerfd_create") and Path("/proc/self/stat").exists()):
         raise NotPossibleError("the bench needs Linux: it pins processes to cores and reads /proc")
-    if pin and not os.sched_getaffinity(0) >= {*service_cores(workers), tools_core(workers)}:
+    if not os.sched_getaffinity(0) >= frozenset().union(*cores(workers, pin=pin)):
         raise NotPossibleError(
             f"the service needs a core for each worker and the load tools one, so this needs {workers + 1} (or --no-pin)"
         )
 
 
-def service_cores(workers: int) -> frozenset[int]:
-    """Return the cores of a service of so many workers."""
-    return frozenset(range(SERVICE_CORE, SERVICE_CORE + workers))
-
-
-def tools_core(workers: int) -> int:
-    """Return the core of the load tools."""
-    return SERVICE_CORE + workers
+def cores(workers: int = 1, *, pin: bool) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the cores of a service of so many workers, and that of the load tools; none where nothing is pinned."""
+    behind = SERVICE_CORE + workers
+    return (frozenset(range(SERVICE_CORE, behind)), frozenset({behind})) if pin else (frozenset(), frozenset())
 
 
 @contextmanager
@@ -75,10 +71,10 @@ def family(pid: int) -> Iterator[int]:
 
 
 def cpu_s(pid: int) -> tuple[float, float]:
-    """Return the processor time of a process, all threads, in seconds: all of it, and that spent in the kernel."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    user, system = int(fields[11]) * _TICK_S, int(fields[12]) * _TICK_S
-    return user + system, system
+    """Return the processor time of a family, all threads, in seconds: all of it, and that spent in the kernel."""
+    stats = (Path(f"/proc/{each}/stat").read_text(encoding="ascii").rpartition(")")[2].split() for each in family(pid))
+    users, systems = zip(*((int(fields[11]), int(fields[12])) for fields in stats), strict=True)
+    return (sum(users) + sum(systems)) * _TICK_S, sum(systems) * _TICK_S
 
 
 def busy_s(core: int) -> float:
@@ -92,7 +88,11 @@ def busy_s(core: int) -> float:
 
 
 def rss_kib(pid: int) -> int:
-    """Return the resident memory of a process in KiB."""
+    """Return the resident memory of a family in KiB."""
+    return sum(map(_rss_kib, family(pid)))
+
+
+def _rss_kib(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])

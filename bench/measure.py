@@ -58,14 +58,9 @@ class Plan:
     """Words before the service's command line, for a profiler."""
 
     @property
-    def service_cores(self) -> frozenset[int]:
-        """The cores to pin the service to, none when nothing is pinned."""
-        return machine.service_cores(self.workers) if self.pin else frozenset()
-
-    @property
-    def tools_cores(self) -> frozenset[int]:
-        """The core to pin the load tools to, none when nothing is pinned."""
-        return frozenset({machine.tools_core(self.workers)}) if self.pin else frozenset()
+    def cores(self) -> tuple[frozenset[int], frozenset[int]]:
+        """The cores to pin the service and the load tools to, none when nothing is pinned."""
+        return machine.cores(self.workers, pin=self.pin)
 
 
 class Tool:
@@ -99,7 +94,7 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
     """Make one run; `say` is told what is going on. Raises RunFailedError."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voicebot-bench-")))
-        tools = plan.tools_cores
+        _, tools = plan.cores
         words = (*(["--speak"] * plan.mix), *(["--certificate", str(_certificate(folder))] if plan.tls else []))
         far_side = await stack.enter_async_context(_tool(tools, "counterparts.py", *words))
         ports = await far_side.answer()
@@ -114,7 +109,7 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
         service = await stack.enter_async_context(_system(plan, place))
         if plan.workers > 1:
             await _all_up(plan, place)
-        base_kib = _memory_kib(service)
+        base_kib = machine.rss_kib(service.pid)
         say("dialling")
         phones = await stack.enter_async_context(_tool(tools, "phones.py", *_phone_words(plan, place)))
         dialled = await phones.answer(plan.calls / plan.rate + ANSWER_TIMEOUT_S)
@@ -134,33 +129,23 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Run:
 async def _window(plan: Plan, service: Process, far_side: Tool, phones: Tool) -> dict[str, Any]:
     await far_side.ask("record")
     await phones.ask("record")
-    began, cpu_s, kernel_s, core_s = time.monotonic(), *_spent_s(service), _busy_s(plan)
+    began, cpu_s, kernel_s, core_s = time.monotonic(), *machine.cpu_s(service.pid), _busy_s(plan)
     await asyncio.sleep(plan.seconds)
-    seconds, until_cpu_s, until_kernel_s = time.monotonic() - began, *_spent_s(service)
+    seconds, until_cpu_s, until_kernel_s = time.monotonic() - began, *machine.cpu_s(service.pid)
     cpu_s, kernel_s, core_s = until_cpu_s - cpu_s, until_kernel_s - kernel_s, _busy_s(plan) - core_s
     return {
         "seconds": seconds,
         "cpu_s": cpu_s,
         "kernel_s": kernel_s,
         "neighbours": max(0.0, core_s - cpu_s) / seconds if plan.pin else None,
-        "rss_kib": _memory_kib(service),
+        "rss_kib": machine.rss_kib(service.pid),
         "far_side_cpu_s": (await far_side.ask("rest"))["cpu_s"],
         "phones_cpu_s": (await phones.ask("rest"))["cpu_s"],
     }
 
 
-def _spent_s(service: Process) -> tuple[float, float]:
-    """Return the processor time of all workers: all of it, and that spent in the kernel."""
-    each = [machine.cpu_s(pid) for pid in machine.family(service.pid)]
-    return sum(cpu_s for cpu_s, _ in each), sum(kernel_s for _, kernel_s in each)
-
-
 def _busy_s(plan: Plan) -> float:
-    return sum(machine.busy_s(core) for core in plan.service_cores)
-
-
-def _memory_kib(service: Process) -> int:
-    return sum(machine.rss_kib(pid) for pid in machine.family(service.pid))
+    return sum(machine.busy_s(core) for core in plan.cores[0])
 
 
 def _result(plan: Plan, window: Mapping[str, Any], book: Mapping[str, Any], phones: Mapping[str, Any]) -> Run:
@@ -220,7 +205,8 @@ async def _tool(cores: frozenset[int], script: str, *words: str) -> AsyncIterato
 async def _system(plan: Plan, place: systems.Place) -> AsyncIterator[Process]:
     """Run what is measured."""
     command = systems.command(plan.system, place, plan.base)
-    async with serving(command, place, plan.service_cores, *plan.wrap) as process:
+    cores, _ = plan.cores
+    async with serving(command, place, cores, *plan.wrap) as process:
         yield process
 
 

@@ -33,9 +33,7 @@ async def soak(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dic
     """Run it; returns the samples, and what was left at the end."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voicebot-soak-")))
-        pinned = not arguments.no_pin
-        tools = frozenset({machine.tools_core(1)} if pinned else ())
-        own = machine.service_cores(1) if pinned else frozenset[int]()
+        own, tools = machine.cores(pin=not arguments.no_pin)
         far_side = await stack.enter_async_context(soak_start.tool(tools, "far-side"))
         place = systems.Place(
             port=soak_start.free_port(),

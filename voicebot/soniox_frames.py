@@ -25,7 +25,8 @@ class Cutter:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._cuts = self.in_head = True
+        self._cuts = True
+        self.in_head = True
         """The answer to the handshake goes on."""
         self._in_parts = False
         self._begun = b""

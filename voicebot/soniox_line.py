@@ -156,6 +156,9 @@ class SonioxLine(asyncio.Protocol):
                 self._complete(piece, text=first == TEXT)
             else:
                 self._by_protocol(piece)
+            if not (self._cutter.in_head or self._protocol.state is State.OPEN):
+                self._cutter.stop()
+                self._flush()
 
     @override
     def eof_received(self) -> None:
@@ -213,8 +216,6 @@ class SonioxLine(asyncio.Protocol):
                 self._answered()
             else:
                 self._take(cast("Frame", event))
-        if not (self._cutter.in_head or self._protocol.state is State.OPEN):
-            self._cutter.stop()
         self._flush()
 
     def _take(self, frame: Frame) -> None:
@@ -237,8 +238,6 @@ class SonioxLine(asyncio.Protocol):
                 message = data.decode()
             except UnicodeDecodeError as error:
                 self._protocol.fail(1007, f"{error.reason} at position {error.start}")
-                self._cutter.stop()
-                self._flush()
                 return
         reader = self._reader
         if reader is None or reader.done() or self._take_now is None:

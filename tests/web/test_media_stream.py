@@ -227,9 +227,7 @@ async def test_a_muted_caller_whose_carrier_answers_pings_stays(house, carrier, 
                 await pinged.acquire()
         await stream.media(30)
         turn = await h.app.until("turn.completed")
-        await stream.stop()
-        await stream.closed()
-        await h.empty()
+        await finish(h, stream)
     assert turn["data"]["turn"]["text"] == "here again"
     assert h.app.of("call.resumed") == []
 

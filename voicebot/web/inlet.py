@@ -84,11 +84,11 @@ class Inlet:
         else:
             self._low_water.wait_for(frames, self._message_bytes)
         quiet_s = now - self.touched_at
-        if quiet_s < settings.ping_s and quiet_s < settings.silence_timeout_s:
+        if self._given_up or quiet_s < min(settings.ping_s, settings.silence_timeout_s):
             return
         asked = self._pinged_at > self.touched_at
         unanswered = asked and now - self._pinged_at >= settings.ping_s * PONG
-        if (unanswered or quiet_s >= settings.silence_timeout_s) and not self._given_up:
+        if unanswered or quiet_s >= settings.silence_timeout_s:
             self._given_up = True
             self._silent.reschedule(now)
         elif not asked:

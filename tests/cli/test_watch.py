@@ -295,11 +295,10 @@ async def test_a_whole_house(house, monkeypatch, capsys):
         phone.press("12#")
     assert watching.result() == 0
     first, *rest = map(json.loads, capsys.readouterr().out.splitlines())
-    assert [first["type"], *(event["type"] for event in first["events"][:2])] == [
-        "snapshot",
-        "call.opened",
-        "stream.opened",
-    ]
+    assert first["type"] == "snapshot"
+    past = [event["type"] for event in first["events"]]
+    # The application may answer the call's start before the stream is there, or after.
+    assert past[0] == "call.opened" and "stream.opened" in past
     types = [event["type"] for event in rest]
     assert types.count("digit") == 3
     assert {"webhook.attempt", "reply", "bot.started", "bot.said"} <= set(types)

@@ -56,7 +56,7 @@ async def _calls(name: str, store: Store, courier: Courier, settings: WebhookSet
         number += 1
         call_id = f"{name}x{number}"
         now = datetime.now(UTC)
-        await store.put_call(
+        await store.write(
             CallRow(id=call_id, from_number="+1", to_number="+2", direction="inbound", mode="bot", started_at=now)
         )
         way_out = courier.lane(call_id, settings.url, settings.secrets, _ignore)

@@ -46,10 +46,10 @@ async def fill(file, url=URL):
     async with opened(file) as store:
         for call_id in ("CA1", "CA2"):
             row = CallRow(id=call_id, from_number="+1", to_number="+2", direction="inbound", mode="bot", started_at=NOW)
-            await store.put_call(row)
+            await store.write(row)
         for number, (event_id, call_id, sequence, state) in enumerate(EVENTS):
             body = json.dumps({"type": "turn.completed", "id": event_id, "data": {"text": "Grüezi"}}).encode()
-            await store.put_event(
+            await store.write(
                 EventRow(
                     id=event_id,
                     call_id=call_id,
@@ -63,9 +63,9 @@ async def fill(file, url=URL):
                     copy_url=SECOND if event_id in {"e1", "e2"} else None,
                 )
             )
-        await store.record_attempt(attempt("e2", 1, "dead", status=404, error="status 404"))
-        await store.record_attempt(attempt("e1", 1, "dead", copy_url=SECOND))
-        await store.record_attempt(attempt("e4", 1, "pending", next_attempt_at=NOW + timedelta(days=900)))
+        await store.write(attempt("e2", 1, "dead", status=404, error="status 404"))
+        await store.write(attempt("e1", 1, "dead", copy_url=SECOND))
+        await store.write(attempt("e4", 1, "pending", next_attempt_at=NOW + timedelta(days=900)))
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_an_event_whose_content_is_gone_is_not_sent_again(database, capsys):
 def test_a_stopped_endpoint_is_listed_and_resumed(database, capsys):
     async def stop():
         async with opened(database) as store:
-            await store.stop_endpoint(EndpointStop(url=URL, stopped_at=NOW, why="status 410"))
+            await store.write(EndpointStop(url=URL, stopped_at=NOW, why="status 410"))
 
     asyncio.run(stop())
     assert f"{URL} was stopped at 2026-11-22 12:00:00Z (status 410)" in said(capsys, "list")
@@ -247,6 +247,6 @@ async def test_check_names_stopped_endpoints(tmp_path, blank_store):
     settings = Settings(store={"url": f"sqlite:///{file}"})
     assert await check._endpoints(settings) == "none"
     async with opened(file) as store:
-        await store.stop_endpoint(EndpointStop(url=URL, stopped_at=NOW, why="status 410"))
+        await store.write(EndpointStop(url=URL, stopped_at=NOW, why="status 410"))
     with pytest.raises(ConfigurationError, match=f"{URL}: answered 410; `voicebot deliveries resume"):
         await check._endpoints(settings)

@@ -171,7 +171,7 @@ async def talk(call, ear, turns):
 async def held(*calls):
     """Bytes that code of the service has allocated and holds, once nothing waits for the store any more."""
     async with asyncio.timeout(DEADLINE_S):
-        while not all(call._scribe._rows.empty() and call._lane._ledger._notes.empty() for call in calls):
+        while any(call._scribe._tray.waiting or call._lane._ledger._notes.waiting for call in calls):
             await asyncio.sleep(0.05)
     gc.collect()
     # CPython's cache of type attributes, 4,096 entries, holds names that C code asks for, each a string of its own: a

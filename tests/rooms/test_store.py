@@ -72,7 +72,7 @@ def look(folder: Path, query: str) -> list[tuple]:
 
 async def test_a_call_from_beginning_to_end(tmp_path):
     async with running(settings(tmp_path)) as store:
-        await store.put_call(call(parameters={"tenant": "7"}))
+        await store.write(call(parameters={"tenant": "7"}))
         turn = TurnRow(
             call_id="CA1",
             track="caller",
@@ -85,13 +85,13 @@ async def test_a_call_from_beginning_to_end(tmp_path):
             ended_at=None,
             words=[{"text": "Grüezi", "start_ms": 10}],
         )
-        await store.put_turn(turn)
+        await store.write(turn)
         spoken = UtteranceRow(
             call_id="CA1", text="Hello.", heard="Hel", unheard="lo.", ms=90, interrupted=True, started_at=NOW
         )
-        await store.put_utterance(spoken)
+        await store.write(spoken)
         end = CallEnd(id="CA1", ended_at=NOW, reason="caller", duration_ms=9_000, state={"notes": ["a"]})
-        await store.end_call(end)
+        await store.write(end)
 
         kept = await store.call("CA1")
         assert kept["parameters"] == {"tenant": "7"}
@@ -106,9 +106,9 @@ async def test_a_call_from_beginning_to_end(tmp_path):
 async def test_instants_come_back_aware_in_utc(tmp_path):
     elsewhere = timezone(timedelta(hours=5))
     async with running(settings(tmp_path)) as store:
-        await store.put_call(call())
-        await store.put_event(happening(1))
-        await store.end_call(CallEnd(id="CA1", ended_at=NOW.astimezone(elsewhere), reason="", duration_ms=0))
+        await store.write(call())
+        await store.write(happening(1))
+        await store.write(CallEnd(id="CA1", ended_at=NOW.astimezone(elsewhere), reason="", duration_ms=0))
         kept = await store.call("CA1")
         assert (kept["started_at"], kept["ended_at"]) == (NOW, NOW)
         assert kept["ended_at"].utcoffset() == timedelta(0)
@@ -117,7 +117,7 @@ async def test_instants_come_back_aware_in_utc(tmp_path):
 async def test_an_instant_without_a_zone_is_our_fault(tmp_path):
     async with running(settings(tmp_path)) as store:
         with pytest.raises(LocalProtocolError, match="time zone"):
-            await store.put_call(CallRow(**{**_fields(call()), "started_at": NOW.replace(tzinfo=None)}))
+            await store.write(CallRow(**{**_fields(call()), "started_at": NOW.replace(tzinfo=None)}))
 
 
 def _fields(row: CallRow) -> dict[str, object]:
@@ -126,13 +126,13 @@ def _fields(row: CallRow) -> dict[str, object]:
 
 async def test_attempts_move_an_event_on(tmp_path):
     async with running(settings(tmp_path)) as store:
-        await store.put_call(call())
+        await store.write(call())
         for sequence in (2, 1, 3):
-            await store.put_event(happening(sequence))
-        await store.record_attempt(attempt("evt_CA1_1", 1, 500, "pending", "status 500"))
-        await store.record_attempt(attempt("evt_CA1_1", 2, 200, "delivered"))
-        await store.record_attempt(attempt("evt_CA1_2", 1, None, "pending", "reset"))
-        await store.record_attempt(attempt("evt_CA1_3", 0, None, "dead", "stopped"))
+            await store.write(happening(sequence))
+        await store.write(attempt("evt_CA1_1", 1, 500, "pending", "status 500"))
+        await store.write(attempt("evt_CA1_1", 2, 200, "delivered"))
+        await store.write(attempt("evt_CA1_2", 1, None, "pending", "reset"))
+        await store.write(attempt("evt_CA1_3", 0, None, "dead", "stopped"))
 
         one, two, three = await store.events("CA1")
         assert (one["state"], one["attempts"], one["last_status"], one["last_error"]) == ("delivered", 2, 200, None)
@@ -147,16 +147,16 @@ async def test_attempts_move_an_event_on(tmp_path):
 
 async def test_a_write_is_on_disk_when_it_returns(tmp_path):
     async with running(settings(tmp_path)) as store:
-        await store.put_call(call())
-        await store.put_event(happening(1))
+        await store.write(call())
+        await store.write(happening(1))
         assert look(tmp_path, "select id, state from events") == [("evt_CA1_1", "pending")]
 
 
 async def test_deleting_a_call_takes_everything_with_it(tmp_path):
     async with running(settings(tmp_path)) as store:
-        await store.put_call(call())
-        await store.put_event(happening(1))
-        await store.record_attempt(attempt("evt_CA1_1", 1, 200, "delivered"))
+        await store.write(call())
+        await store.write(happening(1))
+        await store.write(attempt("evt_CA1_1", 1, 200, "delivered"))
         with closing(sqlite3.connect(tmp_path / "calls.db")) as connection, connection:
             connection.execute("pragma foreign_keys = on")
             connection.execute("delete from calls")
@@ -165,7 +165,7 @@ async def test_deleting_a_call_takes_everything_with_it(tmp_path):
 
 async def test_a_store_opened_again_has_everything(tmp_path):
     async with running(settings(tmp_path)) as store:
-        await store.put_call(call())
+        await store.write(call())
     async with running(settings(tmp_path)) as store:
         assert (await store.call("CA1"))["from_number"] == "+15550101"
 
@@ -180,11 +180,11 @@ async def test_concurrent_writes_share_commits(tmp_path):
         calls = [f"CA{number}" for number in range(10)]
         async with asyncio.TaskGroup() as group:
             for name in calls:
-                group.create_task(store.put_call(call(name)))
+                group.create_task(store.write(call(name)))
         async with asyncio.TaskGroup() as group:
             for name in calls:
                 for sequence in range(1, 21):
-                    group.create_task(store.put_event(happening(sequence, name)))
+                    group.create_task(store.write(happening(sequence, name)))
         for name in calls:
             assert [row["sequence"] for row in await store.events(name)] == list(range(1, 21))
     assert len(commits) <= 10
@@ -196,16 +196,16 @@ async def test_a_group_has_a_limit(tmp_path):
         event.listen(store._engine, "commit", commits.append)
         async with asyncio.TaskGroup() as group:
             for number in range(20):
-                group.create_task(store.put_call(call(f"CA{number}")))
-        assert len(commits) == 5
+                group.create_task(store.write(call(f"CA{number}")))
+        assert len(commits) == 6, "the first at once, then four at a time"
 
 
 async def test_everything_of_a_new_call_may_be_in_one_group(tmp_path):
     async with asyncio.timeout(DEADLINE_S), Store.open(settings(tmp_path)) as store, asyncio.TaskGroup() as group:
         # Written before the writer runs, and in the wrong order.
-        group.create_task(store.record_attempt(attempt("evt_CA1_1", 1, 200, "delivered")))
-        group.create_task(store.put_event(happening(1)))
-        group.create_task(store.put_call(call()))
+        group.create_task(store.write(attempt("evt_CA1_1", 1, 200, "delivered")))
+        group.create_task(store.write(happening(1)))
+        group.create_task(store.write(call()))
         await asyncio.sleep(0)
         group.create_task(store.run())
         await store.close()
@@ -216,8 +216,8 @@ async def test_a_refused_row_fails_alone(tmp_path):
     async with asyncio.timeout(DEADLINE_S), Store.open(settings(tmp_path)) as store:
         rows = [happening(1), happening(2), EventRow(**{**_fields(happening(2)), "id": "evt_other"}), happening(3)]
         async with asyncio.TaskGroup() as group:
-            group.create_task(store.put_call(call()))
-            writes = [group.create_task(_outcome(store.put_event(row))) for row in [*rows, happening(1, "CA9")]]
+            group.create_task(store.write(call()))
+            writes = [group.create_task(_outcome(store.write(row))) for row in [*rows, happening(1, "CA9")]]
             await asyncio.sleep(0)
             group.create_task(store.run())
             await store.close()
@@ -245,15 +245,15 @@ async def _outcome(write) -> BaseException | None:
 async def test_errors_never_hold_what_was_to_be_written(tmp_path):
     async with running(settings(tmp_path)) as store:
         with pytest.raises(LocalProtocolError) as caught:
-            await store.put_event(happening(1))
+            await store.write(happening(1))
     assert "Gr" not in str(caught.value)
     assert "app.example" not in str(caught.value)
 
 
 async def test_a_caller_who_gives_up_harms_nobody(tmp_path):
     async with asyncio.timeout(DEADLINE_S), Store.open(settings(tmp_path)) as store, asyncio.TaskGroup() as group:
-        impatient = group.create_task(store.put_call(call("CA1")))
-        patient = group.create_task(store.put_call(call("CA2")))
+        impatient = group.create_task(store.write(call("CA1")))
+        patient = group.create_task(store.write(call("CA2")))
         await asyncio.sleep(0)
         impatient.cancel()
         group.create_task(store.run())
@@ -268,7 +268,7 @@ async def test_callers_wait_when_too_much_is_waiting(tmp_path):
         Store.open(settings(tmp_path, max_pending=10)) as store,
         asyncio.TaskGroup() as group,
     ):
-        writes = [group.create_task(store.put_call(call(f"CA{number}"))) for number in range(25)]
+        writes = [group.create_task(store.write(call(f"CA{number}"))) for number in range(25)]
         await asyncio.sleep(0)
         assert store.waiting == 10
         group.create_task(store.run())
@@ -284,24 +284,24 @@ async def test_close_writes_what_is_waiting_and_refuses_more(tmp_path):
     async with asyncio.timeout(DEADLINE_S), Store.open(settings(tmp_path)) as store, asyncio.TaskGroup() as group:
         await asyncio.sleep(0)
         group.create_task(store.run())
-        writes = [group.create_task(store.put_call(call(f"CA{number}"))) for number in range(5)]
+        writes = [group.create_task(store.write(call(f"CA{number}"))) for number in range(5)]
         await asyncio.sleep(0)
         await store.close()
         assert all(write.done() for write in writes)
         with pytest.raises(PeerUnavailable, match="is closed"):
-            await store.put_call(call("CA9"))
+            await store.write(call("CA9"))
     assert look(tmp_path, "select count(*) from calls") == [(5,)]
 
 
 async def test_a_cancelled_writer_leaves_nobody_waiting(tmp_path):
     async with asyncio.timeout(DEADLINE_S), Store.open(settings(tmp_path)) as store, asyncio.TaskGroup() as group:
         writer = group.create_task(store.run())
-        await store.put_call(call())
+        await store.write(call())
         with closing(sqlite3.connect(tmp_path / "calls.db", isolation_level=None)) as other:
             other.execute("begin immediate")
-            under_way = group.create_task(_outcome(store.put_event(happening(1))))
+            under_way = group.create_task(_outcome(store.write(happening(1))))
             await asyncio.sleep(0)
-            waiting = group.create_task(_outcome(store.put_event(happening(2))))
+            waiting = group.create_task(_outcome(store.write(happening(2))))
             await asyncio.sleep(0)
             writer.cancel()
             assert isinstance(await under_way, PeerUnavailable)
@@ -314,32 +314,32 @@ async def test_a_cancelled_writer_leaves_nobody_waiting(tmp_path):
 
 async def test_a_locked_database_is_a_clear_error_and_passes(tmp_path):
     async with running(settings(tmp_path, "?timeout=0.1")) as store:
-        await store.put_call(call())
+        await store.write(call())
         with closing(sqlite3.connect(tmp_path / "calls.db", isolation_level=None)) as other:
             other.execute("begin immediate")
             with pytest.raises(PeerUnavailable, match="store: database is locked"):
-                await store.put_event(happening(1))
+                await store.write(happening(1))
             assert await store.call("CA1"), "readers are not hindered"
-        await store.put_event(happening(1))
+        await store.write(happening(1))
 
 
 async def test_a_full_disk_is_a_clear_error(tmp_path):
     async with running(settings(tmp_path)) as store:
         event.listen(store._engine, "connect", lambda connection, _: connection.execute("pragma max_page_count = 30"))
         store._engine.dispose()
-        await store.put_call(call())
+        await store.write(call())
         with pytest.raises(PeerUnavailable, match="store: database or disk is full"):
-            await store.put_event(EventRow(**{**_fields(happening(1)), "body": bytes(1_000_000)}))
-        await store.put_event(happening(2))
+            await store.write(EventRow(**{**_fields(happening(1)), "body": bytes(1_000_000)}))
+        await store.write(happening(2))
 
 
 async def test_a_broken_database_is_a_clear_error(tmp_path):
     async with running(settings(tmp_path)) as store:
-        await store.put_call(call())
+        await store.write(call())
         with closing(sqlite3.connect(tmp_path / "calls.db")) as other, other:
             other.execute("drop table events")
         with pytest.raises(PeerUnavailable, match="no such table: events"):
-            await store.put_event(happening(1))
+            await store.write(happening(1))
         with pytest.raises(PeerUnavailable, match="no such table: events"):
             await store.events("CA1")
-        await store.put_call(call("CA2"))
+        await store.write(call("CA2"))

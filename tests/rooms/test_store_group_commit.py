@@ -190,9 +190,68 @@ async def test_a_commit_that_is_quick_needs_no_wake_up(house, ways, monkeypatch)
         for _ in range(4):  # the writes, the way, and what waits for it
             await asyncio.sleep(0)
         assert all(write.done() for write in writes)
-        assert house.database.commits == [["a", "b", "c"]]
-        assert ways == [DEADLINE_S]
+        assert house.database.commits == [["a"], ["b", "c"]], "the first of a round at once"
+        assert ways == [DEADLINE_S] * 2
         await house.group.close()
+
+
+async def test_a_write_is_committed_in_its_own_step(house, ways, monkeypatch):
+    """With what was left for the next commit, and once in a round."""
+    monkeypatch.setattr(group_commit, "WAY_S", DEADLINE_S)
+    told = []
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        group.create_task(house.group.run())
+        await asyncio.sleep(0)
+        turns = []
+        asyncio.get_running_loop().call_soon(turns.append, "another")
+        house.group.leave(EndpointResume("lazy"), told.append, lazy=True)
+        house.group.leave(EndpointResume("left"), told.append)
+        await house.group.write(EndpointResume("a"))
+        assert (turns, told) == ([], [None, None]), "nobody else had his turn"
+        await house.group.write(EndpointResume("b"))
+        assert turns == ["another"]
+        await asyncio.sleep(0)
+        await house.group.write(EndpointResume("c"))
+        await house.group.close()
+    assert house.database.commits == [["lazy", "left", "a"], ["b"], ["c"]]
+
+
+async def test_what_is_left_hears_of_its_own_row(house, never):
+    told = []
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        group.create_task(house.group.run())
+        await asyncio.sleep(0)
+        house.group.leave(EndpointResume("a"), lambda fault: told.append(("a", fault)))
+        house.group.leave(EndpointResume("refused"), lambda fault: told.append(("refused", fault)))
+        await house.group.write(EndpointResume("b"))
+        await house.group.close()
+    house.group.leave(EndpointResume("c"), lambda fault: told.append(("c", type(fault))))
+    assert told == [("a", None), ("refused", REFUSED), ("c", PeerUnavailable)]
+    assert house.database.commits == [["a", "refused", "b"]]
+
+
+async def test_whoever_is_told_may_leave_more(house, never):
+    told = []
+
+    def more(fault):
+        told.append(fault)
+        if len(told) < 3:
+            house.group.leave(EndpointResume(f"more {len(told)}"), more)
+
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        group.create_task(house.group.run())
+        await asyncio.sleep(0)
+        house.group.leave(EndpointResume("first"), more)
+        await asyncio.gather(*(house.write(name) for name in "ab"))
+        await house.group.close()
+    assert told == [None] * 3
+    assert sorted(name for commit in house.database.commits for name in commit) == [
+        "a",
+        "b",
+        "first",
+        "more 1",
+        "more 2",
+    ]
 
 
 async def test_the_loop_gives_no_way_to_a_disk_that_was_slow(house, ways, monkeypatch):

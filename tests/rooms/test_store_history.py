@@ -62,15 +62,15 @@ async def keep(store, *rows):
     for row in rows:
         match row:
             case CallRow():
-                await store.put_call(row)
+                await store.write(row)
             case TurnRow():
-                await store.put_turn(row)
+                await store.write(row)
             case UtteranceRow():
-                await store.put_utterance(row)
+                await store.write(row)
             case AsideRow():
-                await store.put_aside(row)
+                await store.write(row)
             case CallEnd():
-                await store.end_call(row)
+                await store.write(row)
 
 
 async def pages(read, limit):
@@ -100,7 +100,7 @@ async def test_a_call_comes_back_whole_and_in_order(tmp_path):
             AsideRow(call_id="CA1", kind="backchannel", text="mhm", at=NOW + timedelta(seconds=4)),
             CallEnd(id="CA1", ended_at=NOW, reason="caller", duration_ms=9_000, state={"a": [1]}),
         )
-        await store.put_latency(LatencyRow(call_id="CA1", number=1, latency={"decided_ms": 600}))
+        await store.write(LatencyRow(call_id="CA1", number=1, latency={"decided_ms": 600}))
 
         kept = await store.history.call("CA1")
         assert (kept.summary.id, kept.summary.turns, kept.summary.duration_ms) == ("CA1", 2, 9_000)

@@ -9,7 +9,17 @@ import pytest
 from sqlalchemy import text
 
 from voicebot.config import StoreSettings
-from voicebot.store import AttemptRow, Backlog, CallRow, DeliveryFilter, EndpointStop, EventRow, InvalidCursor, Store
+from voicebot.store import (
+    AttemptRow,
+    Backlog,
+    CallRow,
+    DeliveryFilter,
+    EndpointResume,
+    EndpointStop,
+    EventRow,
+    InvalidCursor,
+    Store,
+)
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
 URL, SECOND = "https://app.example/", "https://copy.example/"
@@ -29,7 +39,7 @@ async def running(folder):
 async def store(tmp_path):
     async with running(tmp_path) as opened:
         for name in ("CA1", "CA2"):
-            await opened.put_call(
+            await opened.write(
                 CallRow(
                     id=name,
                     from_number="+15550101",
@@ -60,7 +70,7 @@ def change(event_id, state, second=0, **more):
 
 async def keep(store, *rows):
     for row in rows:
-        await (store.put_event(row) if isinstance(row, EventRow) else store.record_attempt(row))
+        await store.write(row)
 
 
 async def due(store, second=0, **more):
@@ -105,13 +115,13 @@ async def test_a_due_event_has_all_that_is_needed_to_send_it(store):
 
 async def test_nothing_is_due_for_an_endpoint_that_was_stopped(store):
     await keep(store, event(1), event(1, "CA2", url=SECOND, copy_url=URL))
-    await store.stop_endpoint(EndpointStop(url=URL, stopped_at=NOW, why="status 410"))
-    await store.stop_endpoint(EndpointStop(url=URL, stopped_at=NOW + timedelta(seconds=9), why="told again"))
+    await store.write(EndpointStop(url=URL, stopped_at=NOW, why="status 410"))
+    await store.write(EndpointStop(url=URL, stopped_at=NOW + timedelta(seconds=9), why="told again"))
     assert await due(store) == ["CA2/1"]
     assert await due(store, copies=True) == []
     (stopped,) = await store.outbox.stopped()
     assert (stopped.url, stopped.stopped_at, stopped.why) == (URL, NOW, "status 410")
-    await store.resume_endpoint(URL)
+    await store.write(EndpointResume(URL))
     assert (await due(store), await due(store, copies=True)) == (["CA1/1", "CA2/1"], ["CA2/1"])
     assert await store.outbox.stopped() == ()
 
@@ -119,9 +129,7 @@ async def test_nothing_is_due_for_an_endpoint_that_was_stopped(store):
 async def test_several_calls_may_stop_an_endpoint_at_once(store):
     async with asyncio.TaskGroup() as group:
         for second in range(5):
-            group.create_task(
-                store.stop_endpoint(EndpointStop(url=URL, stopped_at=NOW + timedelta(seconds=second), why="410"))
-            )
+            group.create_task(store.write(EndpointStop(url=URL, stopped_at=NOW + timedelta(seconds=second), why="410")))
     assert len(await store.outbox.stopped()) == 1
 
 
@@ -146,10 +154,10 @@ async def test_changes_of_one_commit_follow_each_other(tmp_path):
     async with asyncio.timeout(DEADLINE_S), Store.open(StoreSettings(url=f"sqlite:///{tmp_path}/calls.db")) as store:
         rows = [change("CA1/1", "pending"), attempt("CA1/1", 1, "delivered")]
         async with asyncio.TaskGroup() as group:
-            group.create_task(store.put_call(_call()))
-            group.create_task(store.put_event(event(1, state="dead")))
+            group.create_task(store.write(_call()))
+            group.create_task(store.write(event(1, state="dead")))
             for row in rows:
-                group.create_task(store.record_attempt(row))
+                group.create_task(store.write(row))
             await asyncio.sleep(0)
             group.create_task(store.run())
             await store.close()
@@ -250,7 +258,7 @@ async def test_the_backlog_is_counted(store):
     assert await store.outbox.backlog() == Backlog(pending=0, oldest=None, dead=0, stopped=0)
     await keep(store, event(1, second=5), event(2, second=3), event(3), event(4, second=9))
     await keep(store, attempt("CA1/3", 1, "delivered"), attempt("CA1/4", 1, "dead"))
-    await store.stop_endpoint(EndpointStop(url=URL, stopped_at=NOW, why="410"))
+    await store.write(EndpointStop(url=URL, stopped_at=NOW, why="410"))
     oldest = NOW + timedelta(seconds=3)
     assert await store.outbox.backlog() == Backlog(pending=2, oldest=oldest, dead=1, stopped=1)
 

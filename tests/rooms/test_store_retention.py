@@ -67,7 +67,7 @@ def call(name, days_ago, **more):
 
 async def put_all(store, name):
     """Keep something of every kind of a call."""
-    await store.put_turn(
+    await store.write(
         TurnRow(
             call_id=name,
             track="caller",
@@ -81,11 +81,11 @@ async def put_all(store, name):
             words=[{"text": RARE}],
         )
     )
-    await store.put_latency(LatencyRow(call_id=name, number=1, latency={"decided_ms": 1}))
-    await store.put_utterance(
+    await store.write(LatencyRow(call_id=name, number=1, latency={"decided_ms": 1}))
+    await store.write(
         UtteranceRow(call_id=name, text=RARE, heard=RARE, unheard="", ms=1, interrupted=False, started_at=NOW)
     )
-    await store.put_aside(AsideRow(call_id=name, kind="echo", text=RARE, at=NOW))
+    await store.write(AsideRow(call_id=name, kind="echo", text=RARE, at=NOW))
     event = EventRow(
         id=f"evt_{name}",
         call_id=name,
@@ -97,9 +97,9 @@ async def put_all(store, name):
         created_at=NOW,
         copy_url="https://copy.example/",
     )
-    await store.put_event(event)
+    await store.write(event)
     attempt = AttemptRow(event_id=event.id, attempt=1, started_at=NOW, ms=1, status=500, error=RARE, state="pending")
-    await store.record_attempt(attempt)
+    await store.write(attempt)
 
 
 async def left(store):
@@ -123,9 +123,9 @@ async def left(store):
 async def test_what_is_too_old_goes(tmp_path, days, numbers, expected):
     settings = make(tmp_path, days, numbers)
     async with running(settings) as store:
-        await store.put_call(call("in1", 1))
-        await store.put_call(call("in9", 9))
-        await store.put_call(call("out9", 9, direction="outbound", to_number="+15550177"))
+        await store.write(call("in1", 1))
+        await store.write(call("in9", 9))
+        await store.write(call("out9", 9, direction="outbound", to_number="+15550177"))
         deleted = await retention(store, settings).sweep()
         assert (await left(store), deleted) == (expected, 3 - len(expected.split()))
 
@@ -135,7 +135,7 @@ async def test_live_calls_and_those_with_an_obstinate_recording_stay(tmp_path, s
     settings = make(tmp_path, 5, sweep_calls=sweep_calls)
     async with running(settings) as store:
         for name in "abcdef":
-            await store.put_call(call(name, 9))
+            await store.write(call(name, 9))
         beside = Beside(broken="c")
         assert await retention(store, settings, "ae", beside).sweep() == 3
         assert (await left(store), beside.forgotten) == ("a c e", ["b", "d", "f"])
@@ -147,11 +147,11 @@ async def test_live_calls_and_those_with_an_obstinate_recording_stay(tmp_path, s
 async def test_a_deleted_call_leaves_nothing_behind(tmp_path):
     settings = make(tmp_path, 5)
     async with running(settings) as store:
-        await store.put_call(call("CA1", 9, parameters={"note": RARE}))
-        await store.put_call(call("CA2", 1))
+        await store.write(call("CA1", 9, parameters={"note": RARE}))
+        await store.write(call("CA2", 1))
         await put_all(store, "CA1")
         for number in range(30):  # so that the index has more than one part
-            await store.put_turn(
+            await store.write(
                 TurnRow(
                     call_id="CA2",
                     track="caller",
@@ -184,7 +184,7 @@ async def test_words_of_a_call_that_somebody_deleted_leave_the_index_with_the_ne
     async with running(settings) as store:
         sweeper = retention(store, settings)
         await sweeper.sweep()
-        await store.put_call(call("CA1", 0))
+        await store.write(call("CA1", 0))
         await put_all(store, "CA1")
         await store.delete_call("CA1")
         await sweeper.sweep()
@@ -199,7 +199,7 @@ async def test_it_sweeps_again_and_again_until_closed(tmp_path, caplog):
         running_task = group.create_task(sweeper.run())
         for name in ("CA1", "CA2"):
             gone.clear()
-            await store.put_call(call(name, 9))
+            await store.write(call(name, 9))
             await gone.wait()
         sweeper.close()
         await running_task
@@ -219,7 +219,7 @@ async def test_a_store_out_of_order_is_swept_the_next_time(tmp_path):
 
         sweeper = Retention(store, settings, lambda _: False, beside.forget, now=now)
         running_task = group.create_task(sweeper.run())
-        await store.put_call(call("CA1", 9))
+        await store.write(call("CA1", 9))
         await tried.wait()
         tried.clear()
         await tried.wait()

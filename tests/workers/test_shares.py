@@ -66,7 +66,7 @@ async def test_each_worker_is_handed_the_events_of_its_own_calls(tmp_path):
             writing = asyncio.create_task(store.run())
             if not share.index:
                 for call in IDS[:20]:
-                    await store.put_call(
+                    await store.write(
                         CallRow(
                             id=call, from_number="+1", to_number="+2", direction="inbound", mode="bot", started_at=now
                         )
@@ -81,7 +81,7 @@ async def test_each_worker_is_handed_the_events_of_its_own_calls(tmp_path):
                         body=b"{}",
                         created_at=now,
                     )
-                    await store.put_event(event)
+                    await store.write(event)
             due = {event.call_id for event in await store.outbox.due(now)}
             assert due == {call for call in IDS[:20] if share.has(call)}
             found.append(due)

@@ -184,7 +184,6 @@ class Call:
         async with asyncio.TaskGroup() as outer:
             # Once every event was tried, nobody has anything to tell this call any more.
             outer.create_task(self._lane.run()).add_done_callback(lambda _: self._mailbox.shut())
-            outer.create_task(self._scribe.run())
             try:
                 async with asyncio.TaskGroup() as self._group:
                     self._group.create_task(self._speaker.run())
@@ -201,6 +200,7 @@ class Call:
                 self._alarm.cancel()
                 await self.route.leg.close()
             await self._close()
+        await self._scribe.written()
 
     async def _converse(self) -> None:
         if not self._reporter.sequence:

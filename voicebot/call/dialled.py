@@ -114,9 +114,9 @@ class Dialled:
             mode=dialling.mode,
             started_at=dialling.started_at,
         )
-        await self._store.put_call(row)
+        await self._store.write(row)
         ms = (now - dialling.started_at) // timedelta(milliseconds=1)
-        await self._store.end_call(CallEnd(id=carrier_id, ended_at=now, reason=status, duration_ms=ms))
+        await self._store.write(CallEnd(id=carrier_id, ended_at=now, reason=status, duration_ms=ms))
 
     def ringing(self) -> tuple[Dialling, ...]:
         """Return the calls that ring, the oldest first."""

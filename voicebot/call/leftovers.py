@@ -123,7 +123,7 @@ class Leftovers:
         scribe = Scribe(identity, options.mode, eyes, self._rooms, trace)
         scribe.closed(reason, event.data.duration_ms, reporter.counts, past.state)
         scribe.summed_up(reporter.counts)
-        await scribe.run()
+        await scribe.written()
 
 
 async def _nobody(_outcome: Outcome) -> None:

@@ -1,7 +1,7 @@
 """Tells everybody but the application what happens on a call: the store, the live view, the metrics, the log."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -44,17 +44,23 @@ from voicebot.live import (
 )
 from voicebot.metrics import PARTS, REASONS, one_of
 from voicebot.soniox_socket import without_key
-from voicebot.store.rows import AsideRow, CallCourse, CallEnd, CallRow, LatencyRow, TurnRow, UtteranceRow
-from voicebot.waiting import Queue
+from voicebot.store import (
+    AsideRow,
+    CallCourse,
+    CallEnd,
+    CallRow,
+    LatencyRow,
+    Row,
+    Tray,
+    TurnRow,
+    UtteranceRow,
+)
 from voicebot.wire.webhook_events import instants, words_of
 
 STORE_WAIT_S = 1.0
-"""How long a call's row waits for its commit."""
+"""How long a call waits for its rows, at its beginning and at its end."""
 MAX_ROWS = 1_000
 """Turns and utterances of one call that wait for the store."""
-
-
-type _Row = CallCourse | TurnRow | UtteranceRow | LatencyRow | AsideRow | CallEnd
 
 
 class Scribe:
@@ -73,17 +79,7 @@ class Scribe:
         self._replied = 0
         """The newest event whose reply was counted."""
         self._end: CallEnd | None = None
-        self._rows: Queue[_Row] = Queue(MAX_ROWS)
-
-    async def run(self) -> None:
-        """Write to the store what was handed over, in order, until the call was closed; the call never waits for it."""
-        while True:
-            try:
-                row = await self._rows.get()
-            except asyncio.QueueShutDown:
-                return
-            await self._stored(type(row).__name__, self._write(row))
-            del row  # a turn's words are large, and the next row may be long in coming
+        self._tray = Tray(self._store, most=MAX_ROWS)
 
     async def opened(self, *, again: bool = False) -> None:
         """The call has come in, or comes in `again` after the service was restarted."""
@@ -102,7 +98,13 @@ class Scribe:
             parameters=dict(identity.carrier),
             carrier_id=identity.carrier_id,
         )
-        await self._stored("CallRow", self._store.put_call(row))
+        try:
+            async with asyncio.timeout(STORE_WAIT_S):
+                await self._store.write(row)
+        except TimeoutError:
+            self._not_kept(row, f"it took longer than {STORE_WAIT_S:g} s")
+        except VoicebotError as error:
+            self._not_kept(row, str(error))
 
     def stands(self, state: JsonValue, course: dict[str, JsonValue]) -> None:
         """The call has changed in a way that another process must know to go on with it."""
@@ -324,11 +326,16 @@ class Scribe:
             id=self._id, ended_at=datetime.now(UTC), reason=reason, duration_ms=duration_ms, state=state
         )
         self._keep(end)
-        self._rows.shutdown()
         self._metrics.calls_ended.labels(one_of(REASONS, reason)).inc()
         self._metrics.call_duration.observe(duration_ms / 1_000)
         closed: LiveEvent = CallClosed(self._id, reason, duration_ms, counts.turns)
         self._live.publish(closed)
+
+    async def written(self) -> None:
+        """Return when everything is in the store; a store that hangs may still write it later."""
+        await self._tray.emptied(STORE_WAIT_S)
+        if self._tray.waiting:
+            self.trouble(f"{self._tray.waiting} rows wait for the store")
 
     def summed_up(self, counts: Counts) -> None:
         """Nothing more is heard of the call: its one canonical line, and its span."""
@@ -363,33 +370,8 @@ class Scribe:
         self._log.info("call.ended", **about)
         self.trace.over(self._end.reason, about)
 
-    def _keep(self, row: _Row) -> None:
-        try:
-            self._rows.put_nowait(row)
-        except asyncio.QueueFull:
-            self.trouble(f"not in the store: {type(row).__name__}: too many rows wait")
+    def _keep(self, row: Row) -> None:
+        self._tray.leave(row, self._not_kept)
 
-    async def _stored(self, what: str, writing: Awaitable[None]) -> None:
-        """Wait for a write, but not for ever: a store that hangs may still write it later."""
-        try:
-            async with asyncio.timeout(STORE_WAIT_S):
-                await writing
-        except TimeoutError:
-            self.trouble(f"not in the store: {what}: it took longer than {STORE_WAIT_S:g} s")
-        except VoicebotError as error:
-            self.trouble(f"not in the store: {what}: {error}")
-
-    async def _write(self, row: _Row) -> None:
-        match row:
-            case CallCourse():
-                await self._store.put_course(row)
-            case TurnRow():
-                await self._store.put_turn(row)
-            case LatencyRow():
-                await self._store.put_latency(row)
-            case AsideRow():
-                await self._store.put_aside(row)
-            case UtteranceRow():
-                await self._store.put_utterance(row)
-            case CallEnd():
-                await self._store.end_call(row)
+    def _not_kept(self, row: Row, why: str) -> None:
+        self.trouble(f"not in the store: {type(row).__name__}: {why}")

@@ -16,7 +16,7 @@ from rich.table import Table
 from voicebot.config import StoreSettings, load
 from voicebot.courier import decisions
 from voicebot.errors import VoicebotError
-from voicebot.store import DeliveryFilter, EventRecord, EventState, EventSummary, Store
+from voicebot.store import DeliveryFilter, EndpointResume, EventRecord, EventState, EventSummary, Store
 
 SHOWN = 50
 """Events in a list, unless more are wanted."""
@@ -187,7 +187,7 @@ async def _resume(store: Store, arguments: argparse.Namespace, console: Console)
     stopped = [endpoint.url for endpoint in await store.outbox.stopped()]
     if arguments.url not in stopped:
         raise NothingThere(f"{arguments.url} is not stopped; stopped are: {', '.join(stopped) or 'none'}")
-    await store.resume_endpoint(arguments.url)
+    await store.write(EndpointResume(arguments.url))
     console.print("resumed; a service that runs notices within two seconds", highlight=False)
     return 0
 

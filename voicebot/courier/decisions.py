@@ -28,9 +28,9 @@ async def replay(store: Store, event: EventRecord, at: datetime) -> None:
         raise DecisionRefused(f"{summary.id} was delivered, and its content was not kept")
     copies = [copy for copy in event.copies if copy.state in {"dead", "dropped"}]
     if summary.state != "delivered" or not copies:
-        await store.record_attempt(_change(summary.id, "pending", at, next_attempt_at=at))
+        await store.write(_change(summary.id, "pending", at, next_attempt_at=at))
     for copy in copies:
-        await store.record_attempt(_change(summary.id, "pending", at, next_attempt_at=at, copy_url=copy.url))
+        await store.write(_change(summary.id, "pending", at, next_attempt_at=at, copy_url=copy.url))
 
 
 async def drop(store: Store, event: EventRecord, at: datetime) -> None:
@@ -41,9 +41,9 @@ async def drop(store: Store, event: EventRecord, at: datetime) -> None:
             f"{event.summary.id} is {event.summary.state}: only what is pending or dead can be dropped"
         )
     if event.summary.state in DROPPED:
-        await store.record_attempt(_change(event.summary.id, "dropped", at))
+        await store.write(_change(event.summary.id, "dropped", at))
     for copy in copies:
-        await store.record_attempt(_change(event.summary.id, "dropped", at, copy_url=copy.url))
+        await store.write(_change(event.summary.id, "dropped", at, copy_url=copy.url))
 
 
 def _change(

@@ -29,8 +29,8 @@ log = structlog.get_logger("courier")
 class Lane:
     """Delivers the events of one call; `run` needs an owner and ends after `close`, when everything was tried.
 
-    An event is committed to the store before its first attempt. Events leave in the order of `sequence`, one request
-    at a time. What becomes of each is told to `on_outcome`, always from `run`.
+    An event is committed to the store before its first attempt, and its request leaves in the step that hears of the commit.
+    Events leave in the order of `sequence`, one request at a time. What becomes of each is told to `on_outcome`.
     """
 
     def __init__(
@@ -48,6 +48,8 @@ class Lane:
         self._withdrawn: list[int] = []
         self._changed = Flag()
         self._closed = False
+        self._runs = False
+        self._delivery: asyncio.Task[None] | None = None
         self._flight: Flight | None = None
 
     async def post(self, event: Event, parent: Span | None = None) -> None:
@@ -94,20 +96,25 @@ class Lane:
 
     async def run(self) -> None:
         """Deliver until closed and drained; when cancelled, what is left stays pending in the store."""
+        self._runs = True
+        self._begin()
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._ledger.run())
-                while item := await self._next():
-                    await self._deliver(item)
-                    self._ledger.then(self._way.release)
-                    del item  # between two events nothing holds on to the bytes of the one before
-                self._ledger.close()
+            while delivery := await self._next():
+                await delivery
+                self._delivery = None
+                self._ledger.then(self._way.release)
+                self._begin()
+            await self._ledger.recorded()
         finally:
+            self._runs = False
+            if self._delivery is not None and not self._delivery.done():
+                self._delivery.cancel()
+                await asyncio.wait([self._delivery])
             self._way.leave()
 
     async def leave(self, event: Event) -> None:
         """Commit an event for the background to deliver, on a lane that does not run; raises what the store raises."""
-        await self._shared.store.put_event(self._row(self._item(event), event.created_at))
+        await self._shared.store.write(self._row(self._item(event), event.created_at))
         self._shared.kept()
 
     def _item(self, event: Event, parent: Span | None = None) -> Item:
@@ -144,18 +151,24 @@ class Lane:
             )
             return False
         insort(self._waiting, item, key=lambda waiting: waiting.sequence)
-        self._changed.set()
         if item.live and self._flight is not None:
             self._flight.end_by(now() + PATIENCE_S, "superseded")
+        self._begin()
         return True
 
-    async def _next(self) -> Item | None:
-        while not self._waiting:
-            if self._closed:
-                return None
+    def _begin(self) -> None:
+        """Begin with the next event, unless one is under way: in this step, before anything else has its turn."""
+        if self._runs and self._delivery is None and self._waiting:
+            delivery = self._deliver(self._waiting.pop(0))
+            self._delivery = asyncio.Task(delivery, loop=asyncio.get_running_loop(), eager_start=True)
+            self._changed.set()
+
+    async def _next(self) -> asyncio.Task[None] | None:
+        """Return the delivery under way, as soon as there is one; None at the end."""
+        while self._delivery is None and not self._closed:
             self._changed.clear()
             await self._changed.wait()
-        return self._waiting.pop(0)
+        return self._delivery
 
     async def _deliver(self, item: Item) -> None:
         if item.sequence in self._withdrawn:

@@ -39,7 +39,9 @@ from voicebot.store.rows import (
     UtteranceRow,
 )
 from voicebot.store.store import Store
+from voicebot.store.tray import Tray
 from voicebot.store.unended import UnendedCall, unended_call, unended_ids
+from voicebot.store.writes import Row
 
 __all__ = [
     "AsideRecord",
@@ -71,8 +73,10 @@ __all__ = [
     "Page",
     "Part",
     "Retention",
+    "Row",
     "StoppedEndpoint",
     "Store",
+    "Tray",
     "TurnRecord",
     "TurnRow",
     "UnendedCall",

@@ -21,13 +21,15 @@ NO_WAY_S = 1.0
 """After a commit that took longer it does not for so long: the disk is slow."""
 
 type Faults = Sequence[VoicebotError | None]
+type Told = Callable[[VoicebotError | None], None]
+"""Hears what became of a row: None when it is committed. It may leave further rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
     row: Row
+    told: Told
     lazy: bool
-    committed: asyncio.Future[None]
 
 
 class GroupCommit:
@@ -35,6 +37,8 @@ class GroupCommit:
 
     No task lies between a write and its commit, and the loop gives way to it: the thread has Python's lock and the core to
     itself for a millisecond. Else the two would wait for each other at every statement, which takes several times as long.
+    The first write of a round of the loop that somebody waits for is committed in its own step; what follows in the same
+    round goes together.
     """
 
     def __init__(
@@ -53,6 +57,10 @@ class GroupCommit:
         self._waiting: deque[_Write] = deque()
         self._under_way: Sequence[_Write] = ()
         self._linger: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
+        """A commit that begins with the next round."""
+        self._gave_way = False
+        """In this round."""
         self._over: asyncio.Future[None] | None = None
         self._closed = False
         self._no_way_until = float("-inf")
@@ -74,7 +82,7 @@ class GroupCommit:
             self._closed, self._over = True, None
             self._forget_linger()
             left = [*self._under_way, *self._take(len(self._waiting))]
-            self._settle(left, [PeerUnavailable(PEER, "the writer has stopped") for _ in left])
+            _settle(left, [PeerUnavailable(PEER, "the writer has stopped") for _ in left])
 
     async def close(self) -> None:
         """Take no more writes, and return when those taken are committed."""
@@ -89,16 +97,31 @@ class GroupCommit:
         Waits while too many wait; raises what `commit` says of the row, and PeerUnavailable after the end.
         """
         await self._room.acquire()
+        committed = asyncio.get_running_loop().create_future()
+        self.leave(row, partial(self._settled, committed), lazy=lazy)
+        if self._soon is not None and not lazy and not self._gave_way:
+            self._begin_at_once(self._soon)
+        await committed
+
+    def leave(self, row: Row, told: Told, *, lazy: bool = False) -> None:
+        """Take `row`, however many wait, and tell what becomes of it; `lazy` ones wait up to LINGER_S for company."""
         if self._closed:
-            self._room.release()
-            raise PeerUnavailable(PEER, "is closed")
-        write = _Write(row, lazy, asyncio.get_running_loop().create_future())
-        self._waiting.append(write)
+            told(PeerUnavailable(PEER, "is closed"))
+            return
+        self._waiting.append(_Write(row, told, lazy))
         self._arrange()
-        await write.committed
+
+    def _settled(self, committed: asyncio.Future[None], fault: VoicebotError | None) -> None:
+        self._room.release()
+        if committed.done():
+            return  # its caller was cancelled
+        if fault is None:
+            committed.set_result(None)
+        else:
+            committed.set_exception(fault)
 
     def _arrange(self) -> None:
-        """See to it that what waits is committed: at once when somebody is in a hurry, or when there is company enough."""
+        """See to it that what waits is committed: soon when somebody is in a hurry, or when there is company enough."""
         if self._over is None or self.committing_since is not None:
             return
         if not self._waiting:
@@ -113,9 +136,20 @@ class GroupCommit:
         self._forget_linger()
         loop = asyncio.get_running_loop()
         self.committing_since = loop.time()
-        loop.call_soon(self._give_way, loop)  # what is written until then comes along
+        self._soon = loop.call_soon(self._give_way)  # what is written until then comes along
 
-    def _give_way(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _begin_at_once(self, soon: asyncio.Handle) -> None:
+        soon.cancel()
+        self._gave_way = True
+        asyncio.get_running_loop().call_soon(self._new_round)
+        self._give_way()
+
+    def _new_round(self) -> None:
+        self._gave_way = False
+
+    def _give_way(self) -> None:
+        self._soon = None
+        loop = asyncio.get_running_loop()
         work = self._thread.submit(self._work)
         if loop.time() >= self._no_way_until and not wait([work], WAY_S).done:
             self._no_way_until = loop.time() + NO_WAY_S
@@ -142,10 +176,12 @@ class GroupCommit:
             self._over.set_exception(error)  # it belongs to who runs this
 
     def _done(self, batch: Sequence[_Write], faults: Faults) -> None:
-        self.committing_since, self._under_way = None, ()
+        self._under_way = ()
         if batch:
             self._told(faults)
-        self._settle(batch, faults)
+        _settle(batch, faults)
+        # Only now: whoever is told may leave more, which has its turn after what was before it.
+        self.committing_since = None
         self._arrange()
 
     def _take(self, most: int) -> list[_Write]:
@@ -155,17 +191,12 @@ class GroupCommit:
                 taken.append(self._waiting.popleft())
         return taken
 
-    def _settle(self, writes: Sequence[_Write], faults: Faults) -> None:
-        for write, fault in zip(writes, faults, strict=True):
-            self._room.release()
-            if write.committed.done():  # its caller was cancelled
-                continue
-            if fault is None:
-                write.committed.set_result(None)
-            else:
-                write.committed.set_exception(fault)
-
     def _forget_linger(self) -> None:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
+
+
+def _settle(writes: Sequence[_Write], faults: Faults) -> None:
+    for write, fault in zip(writes, faults, strict=True):
+        write.told(fault)

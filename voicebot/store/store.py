@@ -18,29 +18,18 @@ from voicebot.errors import PeerUnavailable, VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.store import schema
 from voicebot.store.database import migrate, open_engine, translated
-from voicebot.store.group_commit import Faults, GroupCommit
+from voicebot.store.group_commit import Faults, GroupCommit, Told
 from voicebot.store.history import History
 from voicebot.store.outbox import Outbox
 from voicebot.store.reader import Reader
-from voicebot.store.rows import (
-    AsideRow,
-    AttemptRow,
-    CallCourse,
-    CallDeletion,
-    CallEnd,
-    CallRow,
-    EndpointResume,
-    EndpointStop,
-    EventRow,
-    LatencyRow,
-    TurnRow,
-    UtteranceRow,
-)
+from voicebot.store.rows import AsideRow, AttemptRow, CallDeletion, CallEnd, LatencyRow, UtteranceRow
 from voicebot.store.search_index import tidy
 from voicebot.store.writes import Row, Statements
 
 HANGS_S = 3.0
 """A commit that takes longer is trouble; SQLite itself waits two seconds for somebody else's lock."""
+LAZY = (UtteranceRow, LatencyRow, AsideRow, AttemptRow, CallEnd)
+"""Nothing depends on them at once."""
 RETRY_S = 1.0
 """Time between two tries whether a store that was out of order is in order again."""
 
@@ -129,41 +118,16 @@ class Store:
         """How many writes wait for their commit."""
         return self._group.waiting
 
-    async def put_call(self, row: CallRow) -> None:
-        """Keep a call that begins; everything else of the call refers to it."""
-        await self._group.write(row)
+    async def write(self, row: Row) -> None:
+        """Keep something, and return when it is committed; LAZY rows wait up to LINGER_S for company."""
+        await self._group.write(row, lazy=isinstance(row, LAZY))
 
-    async def put_event(self, row: EventRow) -> None:
-        """Keep an event for the application, before anybody tries to deliver it."""
-        await self._group.write(row)
+    def leave(self, row: Row, told: Told) -> None:
+        """Keep something that nobody waits for; `told` hears when it is committed, or why it is not.
 
-    async def put_course(self, row: CallCourse) -> None:
-        """Keep how a call that goes on stands."""
-        await self._group.write(row)
-
-    async def put_turn(self, row: TurnRow) -> None:
-        """Keep a turn."""
-        await self._group.write(row)
-
-    async def put_utterance(self, row: UtteranceRow) -> None:
-        """Keep what the bot said; waits up to LINGER_S for company."""
-        await self._group.write(row, lazy=True)
-
-    async def put_latency(self, row: LatencyRow) -> None:
-        """Keep the latency account of a turn; waits up to LINGER_S for company."""
-        await self._group.write(row, lazy=True)
-
-    async def put_aside(self, row: AsideRow) -> None:
-        """Keep words that are no turn; waits up to LINGER_S for company."""
-        await self._group.write(row, lazy=True)
-
-    async def stop_endpoint(self, row: EndpointStop) -> None:
-        """Keep that an endpoint wants no events any more; the first word about it stands."""
-        await self._group.write(row)
-
-    async def resume_endpoint(self, url: str) -> None:
-        """Keep that an endpoint wants events again."""
-        await self._group.write(EndpointResume(url))
+        Takes any number: whoever leaves rows here bounds how many he has here.
+        """
+        self._group.leave(row, told, lazy=isinstance(row, LAZY))
 
     async def delete_call(self, call_id: str) -> None:
         """Delete a call with its turns, speech, events and deliveries; one that is not there is no error."""
@@ -183,14 +147,6 @@ class Store:
         begin = True
         while await _in_thread(self._writer, partial(self._tidy, begin=begin)):
             begin = False
-
-    async def record_attempt(self, row: AttemptRow) -> None:
-        """Keep an attempt and the event's new state; waits up to LINGER_S for company."""
-        await self._group.write(row, lazy=True)
-
-    async def end_call(self, row: CallEnd) -> None:
-        """Keep how a call ended; waits up to LINGER_S for company."""
-        await self._group.write(row, lazy=True)
 
     async def read(self, query: Select[Any]) -> Sequence[RowMapping]:
         """Return the rows of a query."""

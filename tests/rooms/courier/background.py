@@ -49,7 +49,7 @@ class Service:
                 created_at=NOW - timedelta(seconds=age_s),
                 **more,
             )
-            await self.bench.store.put_event(row)
+            await self.bench.store.write(row)
 
     async def settled(self, *states, table="events"):
         """Wait until the events are in these states, in the order of sequence."""
@@ -75,7 +75,7 @@ async def running(bench, *, calls=("CA1",), **settings):
     known = {call_id for (call_id,) in bench.look("select id from calls")}
     for call_id in set(calls) - known:
         row = CallRow(id=call_id, from_number="+1", to_number="+2", direction="inbound", mode="bot", started_at=NOW)
-        await bench.store.put_call(row)
+        await bench.store.write(row)
     chosen = WebhookSettings(secrets=(SecretStr(SECRET),), **{"retry_waits_s": (0.01,), **settings})
     courier = Courier(chosen, bench.store, bench.session, **bench.courier)
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:

@@ -224,7 +224,7 @@ class Bench:
     @asynccontextmanager
     async def line(self, url: str, call_id: str = "CA1", **settings: object) -> AsyncIterator[Line]:
         chosen = WebhookSettings(url=url, **{"retry_waits_s": (0.01,), **settings})
-        await self.store.put_call(
+        await self.store.write(
             CallRow(id=call_id, from_number="+1", to_number="+2", direction="inbound", mode="bot", started_at=NOW)
         )
         line = Line(None, self.store)

@@ -6,6 +6,9 @@ import pytest
 from aiohttp import web
 
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Undelivered, lane
+from voicebot.store import group_commit
+
+DEADLINE_S = 20
 
 
 async def test_events_leave_in_order_one_at_a_time(app, bench):
@@ -28,6 +31,19 @@ async def test_events_posted_at_once_leave_in_order(app, bench):
                 group.create_task(line.lane.post(bench.info(sequence)))
         await line.wait_for(Delivered, 10)
     assert app.sequences == list(range(1, 11))
+
+
+async def test_a_request_leaves_in_the_step_that_hears_of_the_commit(app, bench, monkeypatch):
+    monkeypatch.setattr(group_commit, "WAY_S", DEADLINE_S)
+    turns = []
+    async with bench.line(app.url) as line:
+        await asyncio.sleep(0)  # it runs
+        asyncio.get_running_loop().call_soon(turns.append, "another")
+        await line.lane.post(bench.live(1))
+        assert line.lane._flight is not None
+        assert turns == [], "nobody else had his turn"
+        await line.wait_for(Replied)
+    assert await line.states() == ["delivered"]
 
 
 async def test_closing_drains(app, bench):

@@ -8,6 +8,7 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from voicebot.courier import Replied
+from voicebot.store import EndpointResume
 from voicebot.wire.webhook import encode
 
 from .background import Clock, attempts, running, until
@@ -175,7 +176,7 @@ async def test_gone_stops_the_endpoint_until_it_is_resumed(app, bench):
         assert [told.detail for told in line.told] == ["the endpoint has answered 410 before"]
         assert [s for (s,) in bench.look("select state from events")] == ["pending"] * 3
         assert app.sequences == [1]
-        await bench.store.resume_endpoint(app.url)
+        await bench.store.write(EndpointResume(app.url))
         await service.settled(*["delivered"] * 3)
         line = service.line(app.url, "CA2")
         await line.lane.post(bench.live(2, "CA2"))

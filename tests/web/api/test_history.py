@@ -19,7 +19,7 @@ def word(text, start_ms, **more):
 async def fill(store, number, **changes):
     """Keep a call with a turn, speech, an aside and two events."""
     call_id, at = f"CA{number:032}", NOON + timedelta(minutes=number)
-    await store.put_call(
+    await store.write(
         CallRow(
             **{
                 "id": call_id,
@@ -46,13 +46,13 @@ async def fill(store, number, **changes):
         words=[word("please", 500, confidence=0.5), word("order", 900, confidence=1.0)],
         entry={"kind": "digits", "value": "42", "complete": True},
     )
-    await store.put_turn(turn)
-    await store.put_latency(LatencyRow(call_id=call_id, number=1, latency={"settled_ms": 90, "audio_heard_ms": 700}))
+    await store.write(turn)
+    await store.write(LatencyRow(call_id=call_id, number=1, latency={"settled_ms": 90, "audio_heard_ms": 700}))
     said = {"text": "Certainly, sir. Goodbye.", "heard": "Certainly,", "unheard": "sir. Goodbye."}
-    await store.put_utterance(
+    await store.write(
         UtteranceRow(call_id=call_id, **said, ms=900, interrupted=True, started_at=at + timedelta(seconds=6))
     )
-    await store.put_aside(AsideRow(call_id=call_id, kind="backchannel", text="mhm", at=at + timedelta(seconds=7)))
+    await store.write(AsideRow(call_id=call_id, kind="backchannel", text="mhm", at=at + timedelta(seconds=7)))
     for sequence, state in ((1, "delivered"), (2, "dead")):
         event_id = f"evt_{number}_{sequence}"
         row = EventRow(
@@ -65,11 +65,11 @@ async def fill(store, number, **changes):
             body=b'{"type":"turn.completed"}',
             created_at=at + timedelta(seconds=sequence),
         )
-        await store.put_event(row)
+        await store.write(row)
         attempt = AttemptRow(event_id=event_id, attempt=1, started_at=at, ms=5, status=500, error="broken", state=state)
-        await store.record_attempt(attempt)
+        await store.write(attempt)
     ended_at = at + timedelta(seconds=65)
-    await store.end_call(
+    await store.write(
         CallEnd(id=call_id, ended_at=ended_at, reason="bot_hangup", duration_ms=65_000, state={"n": number})
     )
     return call_id

@@ -1,10 +1,9 @@
 """The bot's own voice coming back on the caller's track, told from the caller by its envelope."""
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import log10, sqrt, sumprod
+from math import ceil, log10, sqrt, sumprod
 from statistics import fmean, median
 
 from voicebot.core.audio import DIGITAL_SILENCE_RMS, FRAME, FRAME_MS, SAMPLE_RATE, frame_levels
@@ -50,59 +49,45 @@ class Match:
 class EchoGuard:
     """Remembers the levels of what the bot says and of what comes in, and compares them when asked.
 
-    What the bot says is measured when somebody asks, two microseconds a frame; asking costs 0.15 ms besides, so ask only
-    when a caller seems to interrupt, and as long as that lasts not more often than every 60 ms. In doubt it is the caller
-    who speaks. On recorded speech (bench/echo.py), echo 10 to 30 dB below the original and 40 to 300 ms late is recognised
-    in 95 to 99 % of the frames, and every caller of the usual level or 10 dB below it within 400 ms, with echo under the
-    voice or without; of callers 20 dB below it 96 %, but one softer than the echo drowns in it. Times are seconds on one
-    clock.
+    What the bot says is measured as it is sent, in one or two microseconds a frame, for the sound itself would take eighty
+    times the memory of its levels; asking costs 0.15 ms besides, so ask only when a caller seems to interrupt, and as long
+    as that lasts not more often than every 60 ms. In doubt it is the caller who speaks. On recorded speech (bench/echo.py),
+    echo 10 to 30 dB below the original and 40 to 300 ms late is recognised in 95 to 99 % of the frames, and every caller of
+    the usual level or 10 dB below it within 400 ms, with echo under the voice or without; of callers 20 dB below it 96 %,
+    but one softer than the echo drowns in it. Times are seconds on one clock.
     """
 
     def __init__(self) -> None:
-        self._sent: list[tuple[float, bytes]] = []
-        """What is not measured yet, and most of it never is, for nobody interrupts: (when it is heard, µ-law)."""
-        self._sent_bytes = 0
-        # Of each frame when its echo may begin, and its level: every call has hundreds of these numbers.
-        self._played_at = array("d")
-        self._played_db = array("d")
+        self._played: list[tuple[float, array[int]]] = []
+        """What was sent: (when the caller begins to hear it, the levels of its frames), in the order of playing."""
         self._rest = b""
+        """The end of the last payload, less than a frame."""
         self._next = float("-inf")
+        """When the next payload is heard if it follows the last without a gap."""
         self._heard = array("H")
         self._heard_at = float("-inf")
 
     def sent(self, payload: bytes, at: float) -> None:
         """Note raw µ-law, of any length, that the caller begins to hear at `at`; calls come in the order of playing."""
-        if kept := payload[: max(0, AHEAD * FRAME - self._sent_bytes)]:
-            self._sent.append((at, kept))
-            self._sent_bytes += len(kept)
+        kept = payload[: FRAME * max(0, AHEAD - sum([len(levels) for _, levels in self._played]))]
+        if not kept:
+            return
+        rest = self._rest if abs(at - self._next) <= FRAME_S else b""
+        audio = rest + kept
+        levels = frame_levels(audio)
+        self._rest = audio[len(levels) * FRAME :]
+        self._next = at + len(kept) / SAMPLE_RATE
+        if levels:
+            self._played.append((at - len(rest) / SAMPLE_RATE, array("H", levels)))
 
     def cleared(self, at: float) -> None:
         """Note that nothing of what was sent is played from `at` on."""
-        self._measure(at)
-        self._sent.clear()
-        self._sent_bytes = 0
-        unheard = bisect_left(self._played_at, at)
-        del self._played_at[unheard:], self._played_db[unheard:]
         self._rest = b""
-
-    def _measure(self, until: float) -> None:
-        """Take the levels of what is played before `until`."""
-        while self._sent and self._sent[0][0] < until:
-            at, payload = self._next_sent()
-            if abs(at - self._next) > FRAME_S:
-                self._rest = b""
-            start = at - len(self._rest) / SAMPLE_RATE
-            audio = self._rest + payload
-            levels = frame_levels(audio)
-            self._rest = audio[len(levels) * FRAME :]
-            self._next = at + len(payload) / SAMPLE_RATE
-            self._played_at.extend([start + index * FRAME_S for index in range(len(levels))])
-            self._played_db.extend(map(decibels, levels))
-
-    def _next_sent(self) -> tuple[float, bytes]:
-        at, payload = self._sent.pop(0)
-        self._sent_bytes -= len(payload)
-        return at, payload
+        while self._played and self._played[-1][0] >= at:
+            self._played.pop()
+        if self._played:
+            start, levels = self._played[-1]
+            del levels[ceil((at - start) / FRAME_S) :]
 
     def heard(self, levels: Sequence[int], now: float) -> None:
         """Note the levels of inbound 20 ms frames (`SpeechDetector.levels`), the last of which came at `now`."""
@@ -121,8 +106,7 @@ class EchoGuard:
     def _matches(self, now: float) -> Iterator[Match]:
         if len(self._heard) < LEAST_WINDOW:
             return
-        self._measure(now + FRAME_S)
-        if not self._played_at or self._played_at[0] > now:
+        if not self._played or self._played[0][0] > now:
             return
         inbound = list(map(decibels, self._heard[-WINDOW:]))
         outbound = self._outbound(len(inbound))
@@ -136,21 +120,21 @@ class EchoGuard:
         count = window + LONGEST_LAG + 1
         levels = [SOFTEST_DB] * count
         first = self._heard_at - (count - 1) * FRAME_S
-        for start, level in zip(self._played_at, self._played_db, strict=True):
-            index = round((start - first) / FRAME_S)
-            if index >= count:
+        for start, played in self._played:
+            at = round((start - first) / FRAME_S)
+            if at >= count:
                 break
-            if index >= 0:
-                levels[index] = level
+            for index in range(max(0, -at), min(len(played), count - at)):
+                levels[at + index] = decibels(played[index])
         return levels
 
     def _forget(self, now: float) -> None:
-        oldest = now - KEPT_S
-        if self._played_at and self._played_at[0] < oldest:
-            gone = bisect_left(self._played_at, oldest)
-            del self._played_at[:gone], self._played_db[:gone]
-        while self._sent and self._sent[0][0] + len(self._sent[0][1]) / SAMPLE_RATE < oldest:
-            self._next_sent()
+        while self._played and _end(*self._played[0]) < now - KEPT_S:
+            del self._played[0]
+
+
+def _end(start: float, levels: Sequence[int]) -> float:
+    return start + len(levels) * FRAME_S
 
 
 def decibels(level: int) -> float:

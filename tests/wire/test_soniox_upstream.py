@@ -1,5 +1,7 @@
 """The line of audio and commands, and the books of a session."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,6 +106,45 @@ def test_what_was_sent_and_fell_out_of_the_bound_is_lost_with_its_session():
     assert upstream.rewind() == Rewound(8_000, 4_000)
     assert upstream.dropped_bytes == 4_000
     assert upstream.begins_at == 4_000
+
+
+def test_what_fell_out_of_the_bound_tears_no_sample():
+    upstream = Upstream(8, 11, AudioFormat("pcm_s16le", 1, 2))
+    for start in range(0, 40, 8):
+        upstream.feed(bytes(range(start, start + 8)))
+        upstream.take()
+    upstream.finalize()
+    upstream.take()
+    assert upstream.kept_bytes == 8
+    assert upstream.rewind() == Rewound(8, 32)
+    assert drain(upstream) == [Audio(bytes(range(32, 40)), 32), "finalize"]
+
+
+def test_what_is_taken_again_is_cut_anew_and_comes_in_whole_batches():
+    """However short the messages were that it went up in before."""
+    upstream = Upstream(4, 1_000)
+    for letter in b"abcdefghij":
+        upstream.feed(bytes([letter]), 1)
+        upstream.take()
+        if letter == ord("f"):
+            upstream.finalize()
+            upstream.take()
+    assert upstream.rewind() == Rewound(10, 0)
+    assert drain(upstream) == [Audio(b"abcd", 0), Audio(b"ef", 4), "finalize", Audio(b"gh", 6), Audio(b"ij", 8)]
+
+
+def test_what_may_be_needed_again_costs_no_more_than_its_sound():
+    upstream = Upstream(800, 100_000)
+    tracemalloc.start()
+    try:
+        for _ in range(300):
+            upstream.feed(bytes(160), 160)
+            upstream.take()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert upstream.kept_bytes == 48_000
+    assert held < 1.25 * upstream.kept_bytes
 
 
 def test_a_container_is_never_heard_again():

@@ -93,9 +93,8 @@ class Upstream:
         self._items: list[Item] = []
         self._waiting_bytes = 0
         self._fed_bytes = 0
-        self._sent: list[Audio] = []
-        """Audio that was taken and may be needed again."""
-        self._sent_bytes = 0
+        self._sent = bytearray()
+        """Audio that was taken and may be needed again, up to `_taken_end`; in one piece, for each batch would cost an object."""
         self._commands: list[tuple[int, Reconfigure | Command]] = []
         """Commands that were taken and not answered, each with its place in the stream."""
         self._taken_end = 0
@@ -122,7 +121,7 @@ class Upstream:
     @property
     def kept_bytes(self) -> int:
         """Audio in memory: taken and waiting."""
-        return self._sent_bytes + self._waiting_bytes + len(self._batch)
+        return len(self._sent) + self._waiting_bytes + len(self._batch)
 
     @property
     def begins_at(self) -> int:
@@ -212,8 +211,7 @@ class Upstream:
         self._waiting_bytes -= size
         self._taken_end = item.position + size
         if self._format.resumable:
-            self._sent.append(item)
-            self._sent_bytes += size
+            self._sent += item.data
         return item
 
     def take_audio(self) -> Audio | None:
@@ -236,9 +234,7 @@ class Upstream:
     def settled(self, position: int) -> None:
         """Audio before `position` is settled: no session has to hear it again."""
         self._settled_end = max(self._settled_end, position)
-        needed = self._settled_end - self._preroll
-        while self._sent and self._sent[0].position + len(self._sent[0].data) <= needed:
-            self._sent_bytes -= len(self._sent.pop(0).data)
+        self._forget(self._settled_end - self._preroll)
 
     def answered(self) -> None:
         """The oldest request to settle that was taken is answered."""
@@ -250,7 +246,6 @@ class Upstream:
         """The session has ended as it should: everything that was taken is settled and answered."""
         self._sent.clear()
         self._commands.clear()
-        self._sent_bytes = 0
         self._settled_end = max(self._settled_end, self._taken_end)
 
     def rewind(self) -> Rewound:
@@ -258,17 +253,16 @@ class Upstream:
         begin = self._resume_at()
         lost = max(0, self._forgotten_end - self._settled_end) if begin < self._taken_end else 0
         again: list[Item] = []
-        for audio in self._sent:
-            if (end := audio.position + len(audio.data)) > begin:
-                cut = max(0, begin - audio.position)
-                self._put_commands(again, audio.position + cut)
-                again.append(Audio(audio.data[cut:], end - len(audio.data) + cut))
+        position, replayed = begin, self._taken_end - begin
+        while position < self._taken_end:
+            self._put_commands(again, position)
+            end = self._cut_after(position)
+            again.append(Audio(bytes(self._sent[position - self._sent_from : end - self._sent_from]), position))
+            position = end
         self._put_commands(again, None)
-        replayed = sum(len(item.data) for item in again if isinstance(item, Audio))
         self._items[:0] = again
         self._waiting_bytes += replayed
         self._sent.clear()
-        self._sent_bytes = 0
         self._taken_end = begin
         self._forgotten_end = self._settled_end = max(self._settled_end, begin)
         self.dropped_bytes += lost
@@ -289,7 +283,24 @@ class Upstream:
             return self._taken_end
         wanted = max(0, self._settled_end - self._preroll)
         wanted -= wanted % self._format.frame_bytes
-        return max(wanted, self._sent[0].position)
+        return max(wanted, self._sent_from)
+
+    @property
+    def _sent_from(self) -> int:
+        """Where the audio begins that is still in reach."""
+        return self._taken_end - len(self._sent)
+
+    def _cut_after(self, position: int) -> int:
+        """Where a message ends that begins at `position` of what is taken again: at a batch's end, or at the next command."""
+        batch_end = position - position % self._batch_bytes + self._batch_bytes
+        commands = [place for place, _ in self._commands if place > position]
+        return min(batch_end, self._taken_end, *commands)
+
+    def _forget(self, before: int) -> None:
+        """Keep nothing of what was taken before this place, but the whole of the sample that lies there."""
+        if before < self._taken_end:
+            before -= before % self._format.frame_bytes
+        del self._sent[: max(0, before - self._sent_from)]
 
     def _put_commands(self, again: list[Item], before: int | None) -> None:
         while self._commands and (before is None or self._commands[0][0] <= before):
@@ -297,10 +308,10 @@ class Upstream:
 
     def _trim(self, keep_bytes: int) -> None:
         """Audio that was sent is only forgotten: as long as its session lives, nothing is lost."""
-        while self._sent and self._sent_bytes + self._waiting_bytes > keep_bytes:
-            audio = self._sent.pop(0)
-            self._sent_bytes -= len(audio.data)
-            self._forgotten_end = audio.position + len(audio.data)
+        excess = len(self._sent) + self._waiting_bytes - keep_bytes
+        if self._sent and excess > 0:
+            self._forget(self._sent_from + excess + self._format.frame_bytes - 1)
+            self._forgotten_end = self._sent_from
         while self._waiting_bytes > keep_bytes:
             self._drop_oldest()
 

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.exc import StatementError
 
+from voicebot.store import writes
 from voicebot.store.rows import (
     AsideRow,
     AttemptRow,
@@ -93,6 +95,16 @@ def test_postgresql_gets_every_parameter_by_name(row):
         assert sql % dict.fromkeys(parameters, ""), "no percent sign of ours is taken for a parameter"
         for name in parameters:
             assert f"%({name})s" in sql
+
+
+@pytest.mark.parametrize("dialect", [POSTGRESQL, SQLiteDialect()], ids=lambda dialect: dialect.name)
+def test_what_is_prepared_is_compiled_no_more(dialect, monkeypatch):
+    unprepared, prepared, statements = Spy(), Spy(), Statements(dialect)
+    Statements(dialect).execute(unprepared, ROWS)
+    statements.prepare()
+    monkeypatch.setattr(writes, "Prepared", None)
+    statements.execute(prepared, ROWS)
+    assert prepared.told == unprepared.told
 
 
 def test_rows_of_a_kind_share_a_statement():

@@ -11,14 +11,14 @@ type Parameters = Mapping[str, Any]
 
 
 class Prepared:
-    """One statement for one dialect; `names` are the parameters that every row of it brings.
+    """One statement for one dialect; `columns` are those that an INSERT writes, where it does not name them itself.
 
     SQLAlchemy would look the statement up and work out its parameters anew at every execution, which costs more than
     SQLite takes to write a row.
     """
 
-    def __init__(self, statement: ClauseElement, dialect: Dialect, names: Iterable[str]) -> None:
-        compiled = cast("SQLCompiler", statement.compile(dialect=dialect, column_keys=list(names)))
+    def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Iterable[str] = ()) -> None:
+        compiled = cast("SQLCompiler", statement.compile(dialect=dialect, column_keys=list(columns)))
         self.sql = str(compiled)
         self._order = compiled.positiontup
         converters = {

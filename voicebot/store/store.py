@@ -83,6 +83,7 @@ class Store:
         store = cls(open_engine(settings.url), settings, metrics, share)
         try:
             await _in_thread(store._writer, partial(migrate, store._engine))
+            await _in_thread(store._writer, store._statements.prepare)
             yield store
         finally:
             store._writer.submit(store._disconnect)

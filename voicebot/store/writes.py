@@ -86,6 +86,8 @@ _INSERTED: dict[type[Row], _Kind] = {
     AsideRow: _Kind.ASIDE,
 }
 _CALL_ENDED = ("ended_at", "reason", "duration_ms", "state")
+_AFTER_ATTEMPT = ("state", "next_attempt_at")
+"""What an attempt says of its event, and not of itself."""
 _NOT_SENT_AGAIN = ("delivered", "withdrawn", "dropped")
 """Events in these states need their bytes no more."""
 
@@ -167,12 +169,29 @@ _STATEMENTS: dict[_Kind, ClauseElement] = {
 }
 
 
+_COLUMNS: dict[_Kind, tuple[str, ...]] = {
+    **{kind: row.__slots__ for row, kind in _INSERTED.items()},
+    _Kind.EVENT: tuple(name for name in EventRow.__slots__ if name != "copy_url"),
+    _Kind.COPY: ("event_id", "url", "state", "attempts"),
+    _Kind.DELIVERY: tuple(name for name in AttemptRow.__slots__ if name not in _AFTER_ATTEMPT),
+}
+"""What the rows bring that are inserted as they are."""
+
+
 class Statements:
-    """What writes rows to one database; each statement is prepared when it is needed first."""
+    """What writes rows to one database.
+
+    A statement takes a millisecond or two and some memory to compile, so `prepare` does it before a call waits for it.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._prepared: dict[_Kind, Prepared] = {}
+
+    def prepare(self) -> None:
+        """Compile every statement; the database must have been connected to, for its version counts."""
+        for kind in _Kind:
+            self._of(kind)
 
     def execute(self, connection: Connection, rows: Iterable[Row]) -> None:
         """Write `rows`; the caller owns the transaction."""
@@ -181,11 +200,11 @@ class Statements:
             for kind, parameters in _statements(row):
                 parts.setdefault(kind, []).append(parameters)
         for kind in sorted(parts):
-            self._of(kind, parts[kind][0]).execute(connection, parts[kind])
+            self._of(kind).execute(connection, parts[kind])
 
-    def _of(self, kind: _Kind, names: Iterable[str]) -> Prepared:
+    def _of(self, kind: _Kind) -> Prepared:
         if kind not in self._prepared:
-            self._prepared[kind] = Prepared(_STATEMENTS[kind], self._dialect, names)
+            self._prepared[kind] = Prepared(_STATEMENTS[kind], self._dialect, _COLUMNS.get(kind, ()))
         return self._prepared[kind]
 
 
@@ -231,8 +250,7 @@ def _event(row: EventRow) -> Iterator[tuple[_Kind, Parameters]]:
 def _attempt(row: AttemptRow) -> Iterator[tuple[_Kind, Parameters]]:
     if row.attempt:
         values = _values(row)
-        del values["state"], values["next_attempt_at"]
-        yield _Kind.DELIVERY, values
+        yield _Kind.DELIVERY, {name: values[name] for name in _COLUMNS[_Kind.DELIVERY]}
     done_at = row.started_at + timedelta(milliseconds=row.ms)
     after = {
         "of_event": row.event_id,

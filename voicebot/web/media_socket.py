@@ -20,6 +20,8 @@ type Take = Callable[[Sequence[bytes]], int]
 class _Queue(WebSocketDataQueue):
     """Where aiohttp's reader puts messages. With `take` set text goes past it, which is only right while it is empty."""
 
+    __slots__ = ("_past", "take")
+
     def __init__(self, request: BaseRequest) -> None:
         super().__init__(request.protocol, MOST_WAITING, loop=asyncio.get_running_loop())
         self.take: Take | None = None
@@ -74,23 +76,22 @@ class MediaWebSocket(web.WebSocketResponse[Literal[False]]):
     def __init__(self, *, max_msg_size: int) -> None:
         # A ping shows that somebody is there, so it must be seen; aiohttp's own would set a timer with every read.
         super().__init__(compress=False, decode_text=False, autoping=False, heartbeat=None, max_msg_size=max_msg_size)
-        self._texts: _Queue | None = None
 
     async def next(self, take: Take) -> WSMessageNoDecodeText:
-        """Return the next message; text that is read meanwhile goes to `take`, as long as nothing is before it."""
-        if self._texts is not None and not self._texts.waiting:
-            self._texts.take = take
+        """Return the next message once prepared; text read meanwhile goes to `take`, as long as nothing is before it."""
+        texts = cast("_Queue", self._reader)
+        if not texts.waiting:
+            texts.take = take
         try:
             return await self.receive()
         finally:
-            if self._texts is not None:
-                self._texts.take = None
+            texts.take = None
 
     @override
     def _post_start(self, request: BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
         """As aiohttp does it, with a queue of our own: it offers no other way."""
         self._ws_protocol, self._writer = protocol, writer
-        self._reader = self._texts = _Queue(request)
-        self._parser = WebSocketReader(self._texts, self._max_msg_size, compress=False, decode_text=False)
+        self._reader = _Queue(request)
+        self._parser = WebSocketReader(self._reader, self._max_msg_size, compress=False, decode_text=False)
         request.protocol.set_parser(self._parser)
         request.protocol.keep_alive(val=False)

@@ -376,3 +376,14 @@ def test_whatever_comes_is_taken_or_refused(body, content_type):
 def test_the_module_table_names_every_action():
     source = Path(__file__).read_text(encoding="utf-8")
     assert all(f'id="{name}' in source for name in KNOWN_TYPES.removeprefix("known: ").split(", "))
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-ndjson"])
+def test_what_is_said_is_remembered_by_nobody_else(content_type):
+    """Pydantic's JSON reader would keep short strings for the next document."""
+    body = b'{"actions":[{"type":"say","text":"Your code is 4711."}]}'
+    if content_type == "application/x-ndjson":
+        body = b'{"type":"say","text":"Your code is 4711."}\n'
+    (first,), (second,) = (parse_reply(200, content_type, body, max_bytes=1_000).actions for _ in range(2))
+    assert first == second
+    assert first.text is not second.text

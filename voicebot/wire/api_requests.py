@@ -32,7 +32,9 @@ ADDRESS = r"^(?:\+[1-9][0-9]{1,14}|sip:[!-~]{1,190}|client:[!-~]{1,190})$"
 PLAIN = r"^[^\x00-\x1f\x7f]*$"
 """Text without control characters."""
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)")
-_CONFIG = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+_CONFIG = ConfigDict(
+    extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, cache_strings="none"
+)
 _STRICT = ConfigDict(**_CONFIG, strict=True, populate_by_name=False)
 
 

@@ -15,7 +15,15 @@ SHOWN = 60
 
 type ReplyAction = Annotated[Action, Field(discriminator="type")]
 
-_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+# Pydantic would remember strings of earlier documents: a quarter of a megabyte with the first, then what was said in replies.
+_STRICT = ConfigDict(
+    extra="forbid",
+    strict=True,
+    frozen=True,
+    hide_input_in_errors=True,
+    use_attribute_docstrings=True,
+    cache_strings="none",
+)
 _ACTION: TypeAdapter[Action] = TypeAdapter(ReplyAction, config=_STRICT)
 _KNOWN_KEYS = {
     **{kind.__dataclass_fields__["type"].default: kind for kind in get_args(Action.__value__)},
@@ -57,7 +65,7 @@ def read_action(root: str, body: bytes) -> Action:
 def bare_json(root: str, body: bytes) -> JsonValue:
     """Return the bare JSON; NaN and infinities, which pydantic's reader lets through, are refused (ReplyRefused)."""
     try:
-        value: JsonValue = from_json(body, allow_inf_nan=False)
+        value: JsonValue = from_json(body, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:
         raise ReplyRefused(root, f"is no JSON: {error}") from None
     if not _is_finite(value):

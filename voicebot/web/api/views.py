@@ -175,7 +175,7 @@ def _each_once(values: Iterable[str | None]) -> tuple[str, ...]:
 def _json(body: bytes) -> JsonValue:
     """Bytes that are emptied, or that another version wrote, are no reason to show nothing."""
     try:
-        value: JsonValue = from_json(body)
+        value: JsonValue = from_json(body, cache_strings="none")
     except ValueError:
         return None
     return value

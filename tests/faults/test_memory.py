@@ -23,7 +23,7 @@ from voicebot.pressure import MEBIBYTE, Pressure, resident_bytes
 
 DEADLINE_S = 50
 SPOKEN_EVERY = 10
-FURTHER, A_CALL_BYTES = 20, 60_000
+FURTHER, A_CALL_BYTES = 20, 55_000
 SAY = {"actions": [{"type": "say", "text": "Yes."}]}
 
 

@@ -181,7 +181,7 @@ _COLUMNS: dict[_Kind, tuple[str, ...]] = {
 class Statements:
     """What writes rows to one database.
 
-    A statement takes a millisecond or two and some memory to compile, so `prepare` does it before a call waits for it.
+    A statement takes half a millisecond to compile, so `prepare` does it before a call waits for it.
     """
 
     def __init__(self, dialect: Dialect) -> None:

@@ -101,6 +101,7 @@ class Lane:
         try:
             while delivery := await self._next():
                 await delivery
+                del delivery  # between two events nothing holds on to the bytes of the one before
                 self._delivery = None
                 self._ledger.then(self._way.release)
                 self._begin()

@@ -13,6 +13,7 @@ from sqlalchemy import event
 from voicebot.config import StoreSettings
 from voicebot.errors import LocalProtocolError, PeerUnavailable
 from voicebot.store import AttemptRow, CallEnd, CallRow, EventRow, Store, TurnRow, UtteranceRow
+from voicebot.store import store as room
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
 DEADLINE_S = 50
@@ -275,6 +276,17 @@ async def test_callers_wait_when_too_much_is_waiting(tmp_path):
         await asyncio.wait(writes)
         await store.close()
     assert look(tmp_path, "select count(*) from calls") == [(25,)]
+
+
+async def test_what_was_committed_is_copied_from_the_log_beside_the_writer(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "CHECKPOINT_ROWS", 3)
+    async with running(settings(tmp_path)) as store:
+        await store.write(call())
+        for sequence in range(1, 4):
+            await store.write(happening(sequence))
+        async with asyncio.timeout(DEADLINE_S):
+            while b"evt_CA1_2" not in (tmp_path / "calls.db").read_bytes():
+                await asyncio.sleep(0.01)
 
 
 # --- the end ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateTable
 from voicebot.config import StoreSettings
 from voicebot.errors import ConfigurationError, PeerUnavailable
 from voicebot.store import Store
-from voicebot.store.database import MIGRATIONS, migrate, open_engine
+from voicebot.store.database import MIGRATIONS, checkpoint, migrate, open_engine
 from voicebot.store.schema import metadata
 from voicebot.store.search_index import is_of_index
 
@@ -63,7 +63,62 @@ def test_the_migrated_schema_is_the_declared_one(tmp_path):
         assert connection.exec_driver_sql("pragma synchronous").scalar() == 1
         assert connection.exec_driver_sql("pragma foreign_keys").scalar() == 1
         assert connection.exec_driver_sql("pragma cache_size").scalar() == -512  # KiB: it counts for every process
+        assert connection.exec_driver_sql("pragma wal_autocheckpoint").scalar() == 8_000
     engine.dispose()
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+def note(engine, marker):
+    with engine.begin() as connection:
+        connection.exec_driver_sql("insert into endpoints values (?, '2026-01-01', '')", (marker,))
+
+
+def in_database(tmp_path, marker):
+    return marker.encode() in (tmp_path / "calls.db").read_bytes()
+
+
+def test_a_checkpoint_copies_the_log_and_lets_it_begin_anew(tmp_path):
+    engine = open_engine(url(tmp_path))
+    migrate(engine)
+    checkpoint(engine)
+    size = (tmp_path / "calls.db-wal").stat().st_size
+    note(engine, "https://first.example")
+    assert not in_database(tmp_path, "https://first.example")
+    checkpoint(engine)
+    assert in_database(tmp_path, "https://first.example")
+    note(engine, "https://second.example")
+    assert (tmp_path / "calls.db-wal").stat().st_size == size
+    engine.dispose()
+
+
+def test_a_checkpoint_waits_for_no_reader_and_no_writer(tmp_path):
+    engine = open_engine(url(tmp_path))
+    migrate(engine)
+    with engine.connect() as reading:
+        reading.exec_driver_sql("begin")
+        assert reading.exec_driver_sql("select count(*) from calls").scalar() == 0
+        note(engine, "https://first.example")
+        with engine.connect() as writing:
+            writing.exec_driver_sql("begin immediate")
+            checkpoint(engine)
+            writing.rollback()
+        assert not in_database(tmp_path, "https://first.example"), "somebody still reads what was before"
+        reading.rollback()
+    checkpoint(engine)
+    assert in_database(tmp_path, "https://first.example")
+    engine.dispose()
+
+
+def test_a_checkpoint_of_a_database_out_of_order_does_nothing(tmp_path):
+    engine = open_engine(url(tmp_path))
+    (tmp_path / "calls.db").write_bytes(b"no database" * 1_000)
+    checkpoint(engine)
+    engine.dispose()
+
+
+# --- undoing ----------------------------------------------------------------------------------------
 
 
 def go(engine, step, revision):

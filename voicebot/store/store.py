@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Self
@@ -17,7 +17,7 @@ from voicebot.core.shares import Share
 from voicebot.errors import PeerUnavailable, VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.store import schema
-from voicebot.store.database import migrate, open_engine, translated
+from voicebot.store.database import checkpoint, migrate, open_engine, translated
 from voicebot.store.group_commit import Faults, GroupCommit, Told
 from voicebot.store.history import History
 from voicebot.store.outbox import Outbox
@@ -30,6 +30,8 @@ HANGS_S = 3.0
 """A commit that takes longer is trouble; SQLite itself waits two seconds for somebody else's lock."""
 LAZY = (UtteranceRow, LatencyRow, AsideRow, AttemptRow, CallEnd)
 """Nothing depends on them at once."""
+CHECKPOINT_ROWS = 200
+"""After so many rows what was committed is copied from SQLite's log: some thousand pages."""
 RETRY_S = 1.0
 """Time between two tries whether a store that was out of order is in order again."""
 
@@ -56,6 +58,9 @@ class Store:
         self._connection: Connection | None = None
         self._statements = Statements(engine.dialect)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._copier = ThreadPoolExecutor(1, thread_name_prefix="store-checkpoint")
+        self._copying: Future[None] | None = None
+        self._uncopied = 0
         self._group = GroupCommit(
             self._writer,
             self._commit,
@@ -88,6 +93,7 @@ class Store:
         finally:
             store._writer.submit(store._disconnect)
             store._writer.shutdown()
+            store._copier.shutdown()
             store._reader.close()
             store._engine.dispose()
 
@@ -187,6 +193,9 @@ class Store:
     def _committed(self, faults: Faults) -> None:
         self._note(faults)
         self._metrics.store_failed.inc(len(faults) - faults.count(None))
+        self._uncopied += len(faults)
+        if self._uncopied >= CHECKPOINT_ROWS and (self._copying is None or self._copying.done()):
+            self._uncopied, self._copying = 0, self._copier.submit(checkpoint, self._engine)
 
     def _note(self, faults: Faults) -> None:
         """Remember whether the database is in order; a row that it refuses says nothing about that."""

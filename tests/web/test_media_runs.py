@@ -212,3 +212,16 @@ async def test_a_key_takes_the_audio_before_it_along(house, carrier, busy):
         await stream.stop()
         await stream.closed()
         await h.empty()
+
+
+async def test_what_one_read_has_brought_goes_up_with_it(house, carrier, busy):
+    h = await house(HELLO)
+    h.service.calls._rooms.batching.ms = 60_000  # nothing is sent because time has passed
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        await h.tap.sessions.until(lambda session: "transcribe" in session.path)
+        await stream.media(2)
+        await stream.send(event="mark", streamSid=stream.sid, mark={"name": "of nobody"})
+        await h.tap.changed.until(lambda message: message == 2 * FRAME)
+        await stream.stop()
+        await stream.closed()
+        await h.empty()

@@ -74,7 +74,7 @@ class Inlet:
             await self._call.put(self._untold.pop(0))
 
     def hasten(self) -> None:
-        """Let what was heard go up at once: something follows that it must not come after."""
+        """Let what was heard go up at once."""
         self._leg.flush()
 
     def look(self, now: float, frames: int, settings: TwilioSettings) -> None:

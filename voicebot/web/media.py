@@ -202,6 +202,8 @@ class MediaDoor:
         self._inlets.add(inlet)
         try:
             while True:
+                if not ws.waiting:
+                    inlet.hasten()  # what one read has brought goes up together, whatever lay between
                 message = await ws.next(inlet.take)
                 await inlet.settle()
                 inlet.touched_at = asyncio.get_running_loop().time()
@@ -214,7 +216,6 @@ class MediaDoor:
                         inlet.hasten()
                         await call.put(event)
                     case MarkReached():
-                        # Of the bot's speech, so it takes no audio along: a batch cut short would fall out of step.
                         await call.put(event)
                     case StreamStopped(reason=reason):
                         return reason

@@ -77,6 +77,11 @@ class MediaWebSocket(web.WebSocketResponse[Literal[False]]):
         # A ping shows that somebody is there, so it must be seen; aiohttp's own would set a timer with every read.
         super().__init__(compress=False, decode_text=False, autoping=False, heartbeat=None, max_msg_size=max_msg_size)
 
+    @property
+    def waiting(self) -> bool:
+        """Messages wait to be received; once prepared."""
+        return cast("_Queue", self._reader).waiting
+
     async def next(self, take: Take) -> WSMessageNoDecodeText:
         """Return the next message once prepared; text read meanwhile goes to `take`, as long as nothing is before it."""
         texts = cast("_Queue", self._reader)

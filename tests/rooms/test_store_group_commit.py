@@ -34,11 +34,16 @@ class Database:
 
 
 class House:
-    def __init__(self, most_rows=100, max_pending=100):
+    def __init__(self, most_rows=100, max_pending=100, way_s=0.005):
         self.database, self.told = Database(), []
         self.thread = ThreadPoolExecutor(1)
         self.group = GroupCommit(
-            self.thread, self.database.commit, self.told.append, most_rows=most_rows, max_pending=max_pending
+            self.thread,
+            self.database.commit,
+            self.told.append,
+            most_rows=most_rows,
+            max_pending=max_pending,
+            way_s=way_s,
         )
 
     def write(self, name, *, lazy=False):
@@ -182,8 +187,8 @@ def ways(monkeypatch):
     return given
 
 
-async def test_a_commit_that_is_quick_needs_no_wake_up(house, ways, monkeypatch):
-    monkeypatch.setattr(group_commit, "WAY_S", DEADLINE_S)
+async def test_a_commit_that_is_quick_needs_no_wake_up(house, ways):
+    house.group._way_s = DEADLINE_S
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
         group.create_task(house.group.run())
         writes = [house.write(name) for name in "abc"]
@@ -197,7 +202,7 @@ async def test_a_commit_that_is_quick_needs_no_wake_up(house, ways, monkeypatch)
 
 async def test_a_write_is_committed_in_its_own_step(house, ways, monkeypatch):
     """With what was left for the next commit, and once in a round."""
-    monkeypatch.setattr(group_commit, "WAY_S", DEADLINE_S)
+    house.group._way_s = DEADLINE_S
     told = []
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
         group.create_task(house.group.run())
@@ -254,6 +259,18 @@ async def test_whoever_is_told_may_leave_more(house, never):
     ]
 
 
+async def test_the_loop_gives_no_way_to_a_network(ways):
+    house = House(way_s=0)
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        group.create_task(house.group.run())
+        slow = await house.under_way()
+        assert (slow.done(), ways) == (False, [0])
+        house.database.may.set()
+        assert await slow is None
+        await house.group.close()
+    house.thread.shutdown()
+
+
 async def test_the_loop_gives_no_way_to_a_disk_that_was_slow(house, ways, monkeypatch):
     monkeypatch.setattr(group_commit, "NO_WAY_S", 1_000.0)
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
@@ -263,5 +280,5 @@ async def test_the_loop_gives_no_way_to_a_disk_that_was_slow(house, ways, monkey
         house.database.may.set()
         assert await slow is None
         assert await house.write("next") is None
-        assert ways == [group_commit.WAY_S]
+        assert ways == [0.005]
         await house.group.close()

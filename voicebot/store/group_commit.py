@@ -15,8 +15,6 @@ from voicebot.store.writes import Row
 LINGER_S = 0.05
 """How long a write that nobody waits for waits for company, so that it need not have its own commit."""
 
-WAY_S = 0.005
-"""The loop gives way to a commit for so long at most."""
 NO_WAY_S = 1.0
 """After a commit that took longer it does not for so long: the disk is slow."""
 
@@ -49,9 +47,11 @@ class GroupCommit:
         *,
         most_rows: int,
         max_pending: int,
+        way_s: float,
     ) -> None:
+        """The loop gives way to a commit for `way_s` at most; 0 where the thread waits for a network more than it works."""
         self._thread, self._commit, self._told = thread, commit, told
-        self._most_rows = most_rows
+        self._most_rows, self._way_s = most_rows, way_s
         self._room = asyncio.Semaphore(max_pending)
         # The thread moves from the one to the other what has gathered until it gets going; all else is the loop's alone.
         self._waiting: deque[_Write] = deque()
@@ -151,7 +151,7 @@ class GroupCommit:
         self._soon = None
         loop = asyncio.get_running_loop()
         work = self._thread.submit(self._work)
-        if loop.time() >= self._no_way_until and not wait([work], WAY_S).done:
+        if loop.time() >= self._no_way_until and not wait([work], self._way_s).done:
             self._no_way_until = loop.time() + NO_WAY_S
         if work.done():
             self._finished(work)

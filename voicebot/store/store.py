@@ -32,6 +32,8 @@ LAZY = (UtteranceRow, LatencyRow, AsideRow, AttemptRow, CallEnd)
 """Nothing depends on them at once."""
 CHECKPOINT_ROWS = 200
 """After so many rows what was committed is copied from SQLite's log: some thousand pages."""
+WAY_S = 0.005
+"""The loop gives way to a commit for so long at most; another database than SQLite does its work elsewhere."""
 RETRY_S = 1.0
 """Time between two tries whether a store that was out of order is in order again."""
 
@@ -67,6 +69,7 @@ class Store:
             self._committed,
             most_rows=settings.group_commit_rows,
             max_pending=settings.max_pending,
+            way_s=WAY_S if engine.dialect.name == "sqlite" else 0,
         )
         self._reader = Reader(engine)
         self.history = History(self._reader)

@@ -6,7 +6,6 @@ import pytest
 from aiohttp import web
 
 from voicebot.courier import Attempted, Delivered, Replied, ReplyFailed, Undelivered, lane
-from voicebot.store import group_commit
 
 DEADLINE_S = 20
 
@@ -33,8 +32,8 @@ async def test_events_posted_at_once_leave_in_order(app, bench):
     assert app.sequences == list(range(1, 11))
 
 
-async def test_a_request_leaves_in_the_step_that_hears_of_the_commit(app, bench, monkeypatch):
-    monkeypatch.setattr(group_commit, "WAY_S", DEADLINE_S)
+async def test_a_request_leaves_in_the_step_that_hears_of_the_commit(app, bench):
+    bench.store._group._way_s = DEADLINE_S
     turns = []
     async with bench.line(app.url) as line:
         await asyncio.sleep(0)  # it runs

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from voicebot.cli import running
 from voicebot.local.engines.base import Engines
 from voicebot.local.engines.load import RECOGNISERS, VOICES
 from voicebot.local.soniox.server import Faults, LocalSoniox, LocalSonioxOptions, load_engines, local_soniox
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = read_options(arguments)
     try:
         engines = _load(console, options)
-        asyncio.run(_serve(console, options, engines))
+        running.run(_serve(console, options, engines))
     except KeyboardInterrupt:
         console.print("stopped")
     return 0

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from rich.console import Console
 from rich.text import Text
 
-from voicebot.cli import api_client
+from voicebot.cli import api_client, running
 from voicebot.cli.api_client import Api, StreamOver
 from voicebot.cli.console import CallView
 from voicebot.cli.pipes import quiet_pipe
@@ -44,10 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     api, call = Api(arguments.url, arguments.token), arguments.call
     with quiet_pipe():
         if arguments.json:
-            asyncio.run(_watch(api, call, _print_raw, lambda note: print(note, file=sys.stderr)))
+            running.run(_watch(api, call, _print_raw, lambda note: print(note, file=sys.stderr)))
         else:
             with LiveView(Console(highlight=False), call) as view:
-                asyncio.run(_watch(api, call, view.message, view.say))
+                running.run(_watch(api, call, view.message, view.say))
     return 0
 
 

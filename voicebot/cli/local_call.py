@@ -15,6 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
+from voicebot.cli import running
 from voicebot.errors import ConfigurationError
 from voicebot.local.phone import scenario
 from voicebot.local.phone.caller import PhoneCall
@@ -152,7 +153,7 @@ def _wait_for_calls(arguments: argparse.Namespace, options: CallOptions, console
 
     desk = Desk(options, observe=_observer(arguments, console), finished=finished)
     try:
-        asyncio.run(desk.run("127.0.0.1", arguments.rest, _teller(console)))
+        running.run(desk.run("127.0.0.1", arguments.rest, _teller(console)))
     except KeyboardInterrupt:
         console.print("stopped")
     except OSError as error:

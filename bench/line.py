@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hmac
 import json
+import random
 from dataclasses import dataclass, field
 from typing import cast, override
 from urllib.parse import urlsplit
@@ -70,6 +71,8 @@ class Line(asyncio.Protocol):
         state.call, state.stream = self.number, self.stream_id.encode()
         state.spoken = -(-self.caller.speech_ms // stamps.FRAME_MS)
         state.round = state.spoken + pause_ms // stamps.FRAME_MS
+        # In turns that begin at the pace of dialling, the same second of every round would have more of them for good.
+        state.begun = random.Random(self.number).randrange(state.round)
 
     @property
     def sent(self) -> int:
@@ -155,7 +158,7 @@ class Line(asyncio.Protocol):
         if state.status == pump.STUCK:
             self._write(b"")
             return
-        speech = number % state.round < state.spoken
+        speech = (number + state.begun) % state.round < state.spoken
         rests = SPEECH if speech else LINE_NOISE
         text = MEDIA % (
             number + 2,

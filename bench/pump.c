@@ -15,7 +15,7 @@ enum { VARIANTS = 16, REST = 168, STAMP = 36, HEAD = 8, ROOM = 512 };
 
 struct line {
     int32_t fd, status;
-    uint32_t call, sent, round, spoken, left;
+    uint32_t call, sent, begun, round, spoken, left;
     char stream[36];
     char unsent[ROOM]; /* `left` bytes that the socket did not take */
 };
@@ -43,7 +43,7 @@ static void stamp(char *text, const struct line *line, int speech, uint64_t sent
 static int message(char *frame, const struct line *line, const char *speech, const char *quiet, uint64_t now_ns)
 {
     char stamped[STAMP / 3 * 4 + 1];
-    int speaks = line->sent % line->round < line->spoken;
+    int speaks = (line->sent + line->begun) % line->round < line->spoken;
     stamp(stamped, line, speaks, now_ns);
     int size = snprintf(frame + HEAD, ROOM - HEAD,
                         "{\"event\":\"media\",\"sequenceNumber\":\"%u\",\"media\":{\"track\":\"inbound\",\"chunk\":\"%u\","

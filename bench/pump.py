@@ -22,6 +22,7 @@ class State(ctypes.Structure):
         ("status", ctypes.c_int32),
         ("call", ctypes.c_uint32),
         ("sent", ctypes.c_uint32),
+        ("begun", ctypes.c_uint32),
         ("round", ctypes.c_uint32),
         ("spoken", ctypes.c_uint32),
         ("left", ctypes.c_uint32),

@@ -121,7 +121,7 @@ if __name__ == "__main__":
     parser.add_argument("--mean-s", type=float)
     parser.add_argument("--rate", type=float, default=5.0)
     parser.add_argument("--speech-ms", type=int, default=2_000)
-    parser.add_argument("--pause-ms", type=int, default=4_000)
+    parser.add_argument("--pause-ms", type=int, default=4_400)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     uvloop.run(far_side() if given.tool == "far-side" else phones(given))

@@ -13,7 +13,7 @@ import stamps
 from book import Book, first_word
 
 MESSAGE_MS = 120
-"""A message after so much audio: 8.3 a second."""
+"""A message after so much audio: 8.3 a second, whatever batches it comes in."""
 TENTATIVE = 6
 """Words at the end of an utterance that are not settled yet; they make a message of about 700 bytes."""
 ENDPOINT_MS = 800
@@ -50,7 +50,7 @@ class Recogniser:
             if self._silent_ms == ENDPOINT_MS and self._word:
                 self._end()
         if self._heard_ms - self._told_ms >= MESSAGE_MS:
-            self._told_ms = self._heard_ms
+            self._told_ms = self._heard_ms - self._heard_ms % MESSAGE_MS
             self._go_on()
 
     def text(self, payload: bytes) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ import uvloop
 from tests.web.conftest import FRAME
 from voicebot import live
 from voicebot.core.batching import Batching
+from voicebot.web.inlet import Inlets
 from voicebot.web.low_water import FRAME_HEAD, LowWater
 
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
@@ -225,3 +227,61 @@ async def test_what_one_read_has_brought_goes_up_with_it(house, carrier, busy):
         await stream.stop()
         await stream.closed()
         await h.empty()
+
+
+# --- streams that would be read at the same moment ------------------------------------------------
+
+
+@pytest.fixture
+def inlets(monkeypatch):
+    """All that look after the streams of a service."""
+    found, add = [], Inlets.add
+
+    def seen(self, inlet):
+        found.append(inlet)
+        add(self, inlet)
+
+    monkeypatch.setattr(Inlets, "add", seen)
+    return found
+
+
+@linux
+async def test_a_batch_that_comes_earlier_is_short_once(house, carrier, busy, inlets):
+    h = await house(HELLO)
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        await flow(stream, until=lambda: inlets and inlets[0].collects(asyncio.get_running_loop().time()))
+        before = len(h.tap.stt[0].sent)
+        inlets[0].come_earlier(3)
+        await flow(stream, until=lambda: len(h.tap.stt[0].sent) > before + 8)
+        sizes = [len(message) // 160 for message in h.tap.stt[0].sent[before:] if isinstance(message, bytes)]
+        await stream.stop()
+        await stream.closed()
+        await h.empty()
+    assert 2 in sizes, sizes
+    assert sizes.count(5) > sizes.count(2), sizes
+
+
+@linux
+async def test_streams_that_begin_together_are_read_one_after_the_other(house, carrier, busy, inlets):
+    h = await house(HELLO)
+    async with carrier(h) as twilio, AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(twilio.talking()) for _ in range(5)]
+
+        def spread():
+            now = asyncio.get_running_loop().time()
+            return len({inlet.place(5) for inlet in inlets if inlet.collects(now)}) == len(streams)
+
+        await flow(*streams, until=spread)
+        for stream in streams:
+            await stream.stop()
+            await stream.closed()
+        await h.empty()
+
+
+async def flow(*streams, until):
+    """Frames in all streams, at the pace of a phone and at the same moments, until it is so."""
+    async with asyncio.timeout(60):
+        while not until():
+            for stream in streams:
+                await stream.media()
+            await asyncio.sleep(0.02)

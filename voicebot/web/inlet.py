@@ -7,8 +7,10 @@ from voicebot.call.call import Call
 from voicebot.call.inputs import FromTrack
 from voicebot.call.leg import Leg
 from voicebot.config import TwilioSettings
+from voicebot.core.audio import FRAME_MS
 from voicebot.core.batching import Batching
 from voicebot.core.events import Media
+from voicebot.core.stagger import earlier
 from voicebot.web.low_water import LowWater
 from voicebot.wire import twilio
 
@@ -20,6 +22,8 @@ PONG = 0.5
 """A ping must be answered within this share of the time without a message after which it is sent."""
 STOPPED_S = 0.2
 """Without audio for so long, nothing may be left lying in the kernel."""
+SPREAD_S = 1.0
+"""Streams are spread anew so often."""
 
 
 class Inlet:
@@ -33,6 +37,7 @@ class Inlet:
         self._loop = asyncio.get_running_loop()
         self._untold: list[FromTrack] = []
         self._message_bytes = 0
+        self._frames, self._early, self._short = 1, 0, False
         self._audio_at = float("-inf")
         self._pinged_at = float("-inf")
         self._given_up = False
@@ -67,6 +72,8 @@ class Inlet:
         for change in self._leg.hear(run, now):
             if self._untold or not self._call.offer(change):
                 self._untold.append(change)
+        if self._early or self._short:
+            self._shift(message_bytes)
 
     async def settle(self) -> None:
         """Let the call have everything that came until now, in its order."""
@@ -77,11 +84,31 @@ class Inlet:
         """Let what was heard go up at once."""
         self._leg.flush()
 
+    def collects(self, now: float) -> bool:
+        """Say whether audio flows, and the kernel collects it."""
+        return self._low_water.raised and now - self._audio_at < STOPPED_S
+
+    def place(self, frames: int) -> int:
+        """Return in which frame of a batch's time the audio was read, counted from 0."""
+        return int(self._audio_at * 1_000 / FRAME_MS) % frames
+
+    def come_earlier(self, frames: int) -> None:
+        """Let the batch after this one be so many messages shorter; all later ones come earlier by that."""
+        self._early = frames
+
+    def _shift(self, message_bytes: int) -> None:
+        """A batch was read: let it go as it is if it was the short one, and collect for the next."""
+        if self._short:
+            self.hasten()
+        self._low_water.wait_for(max(1, self._frames - self._early), message_bytes)
+        self._early, self._short = 0, self._early > 0
+
     def look(self, now: float, frames: int, settings: TwilioSettings) -> None:
         """See whether the stream has fallen silent; wait for `frames` at a time as long as it flows."""
         if now - self._audio_at >= STOPPED_S:
             self._low_water.lower()
-        else:
+        elif not self._short:
+            self._frames = frames
             self._low_water.wait_for(frames, self._message_bytes)
         quiet_s = now - self.touched_at
         if self._given_up or quiet_s < min(settings.ping_s, settings.silence_timeout_s):
@@ -103,6 +130,7 @@ class Inlets:
         self._settings, self._batching = settings, batching
         self._inlets: dict[Inlet, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._spread_at = float("-inf")
 
     def add(self, inlet: Inlet) -> None:
         """Look at this one from now on."""
@@ -129,6 +157,20 @@ class Inlets:
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()
         frames = self.frames
+        if now - self._spread_at >= SPREAD_S:
+            self._spread_at = now
+            self._spread(now, frames)
         for inlet in self._inlets:
             inlet.look(now, frames, self._settings)
         self._set_timer()
+
+    def _spread(self, now: float, frames: int) -> None:
+        """Let as many streams be read in every frame of a batch's time.
+
+        A stream would else keep for good the place that its first batch had, and those that share one wait for each other
+        with every batch while the rest of the time nobody comes.
+        """
+        collecting = [inlet for inlet in self._inlets if inlet.collects(now)]
+        steps = earlier([inlet.place(frames) for inlet in collecting], frames)
+        for inlet, sooner in zip(collecting, steps, strict=True):
+            inlet.come_earlier(sooner)

@@ -29,7 +29,7 @@ class LowWater:
     @property
     def raised(self) -> bool:
         """More than a message is waited for."""
-        return self._frames > 1
+        return self._socket is not None and self._frames > 1
 
     def wait_for(self, frames: int, message_bytes: int) -> None:
         """Be woken by so many messages of this length from now on."""

@@ -8,6 +8,9 @@ from voicebot.core.batching import Batching
 from voicebot.waiting import Flag
 from voicebot.wire.soniox_upstream import AudioFormat, Item, Upstream
 
+TOGETHER = 2
+"""Batches of one message at most. What was read together goes up together: cut into batches it would be more work, just when
+there is no time for it."""
 NEARLY = 0.75
 """Share of a batch: one message of four or five is missing."""
 
@@ -22,7 +25,7 @@ class Line:
         self.format, self._batching = audio_format, batching
         self._bytes_per_second = audio_format.bytes_per_second
         self._batch_ms = self._batch_bytes = 0
-        longest_bytes = self.bytes_of(settings.batch_ms)
+        longest_bytes = self.bytes_of(max(settings.batch_ms, min(TOGETHER * settings.batch_ms, settings.replay_ms)))
         longest_bytes -= longest_bytes % audio_format.frame_bytes
         self.upstream = Upstream(longest_bytes, self.bytes_of(settings.replay_ms), audio_format)
         self._bell = Flag()

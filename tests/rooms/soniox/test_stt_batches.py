@@ -92,3 +92,11 @@ async def test_audio_behind_a_command_waits_for_it(line):
     recognition.feed(5 * FRAME)
     assert not recognition._line.upstream.empty
     assert [await got.get(), await got.get()] == [FINALIZE, 800]
+
+
+async def test_what_a_late_loop_reads_together_is_one_message_up_to_two_batches(line):
+    recognition, _, got = line
+    recognition.feed(6 * FRAME)
+    recognition.feed(10 * FRAME)
+    recognition.feed(11 * FRAME)
+    assert [await got.get() for _ in range(4)] == [960, 1_600, 1_600, 160]

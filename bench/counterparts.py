@@ -16,7 +16,7 @@ from soniox_stub import Recogniser, Speaker
 
 REPLY = b"HTTP/1.1 204 No Content\r\n\r\n"
 SAY = "Thank you. I have found your order, it is on its way."
-"""Three seconds of speech."""
+"""3.2 seconds of speech."""
 
 
 def _reply(text: str) -> bytes:

@@ -18,6 +18,8 @@ ACCOUNT = "AC" + "b" * 32
 BARGES_IN = 10
 """Every tenth caller pauses only half as long, and so speaks while the bot still does."""
 LEAST_PAUSE_MS = 1_000
+SPEAKS_MS, PAUSES_MS = 2_000, 4_400
+"""What a caller does unless asked otherwise: the bot begins a second after the last word, and 3.2 seconds later it is done."""
 SPEECH, LINE_NOISE = stamps.rests(speech=True), stamps.rests(speech=False)
 MEDIA = (
     b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'

@@ -16,12 +16,13 @@ import measure
 import report
 import systems
 from figures import Run
+from line import PAUSES_MS, SPEAKS_MS
 
 RESULTS = systems.HERE / "results"
 BEGAN = time.monotonic()
 SHORT = {"calls": 100, "seconds": 6.0, "rounds": 2}
 """What `make bench` runs when nothing else is asked for: about a minute and a half."""
-PAUSE_MS, PAUSE_WITH_SPEECH_MS = 1_000, 4_400
+PLAIN_PAUSE_MS = 1_000
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -36,7 +37,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--base", metavar="COMMIT", help="measure the service of another commit beside it")
     parser.add_argument("--settle", type=float, default=3.0, help="seconds between the last call and the window")
     parser.add_argument("--rate", type=float, default=25.0, help="calls set up a second")
-    parser.add_argument("--speech-ms", type=int, default=2_000, help="a caller speaks for so long ...")
+    parser.add_argument("--speech-ms", type=int, default=SPEAKS_MS, help="a caller speaks for so long ...")
     parser.add_argument("--pause-ms", type=int, help="... and is silent for so long, at least 1,000")
     parser.add_argument(
         "--plain",
@@ -62,7 +63,7 @@ def plans(arguments: argparse.Namespace) -> list[measure.Plan]:
     """Return all runs in their order: the systems take turns, so that both meet the same minutes of the machine."""
     names = _systems(arguments)
     other = base.prepare(arguments.base) if arguments.base else None
-    pause_ms = arguments.pause_ms or (PAUSE_MS if arguments.plain else PAUSE_WITH_SPEECH_MS)
+    pause_ms = arguments.pause_ms or (PLAIN_PAUSE_MS if arguments.plain else PAUSES_MS)
     wrap = tuple(arguments.wrap.split())
     return [
         measure.Plan(

@@ -15,7 +15,7 @@ import uvloop
 from book import Book
 from counterparts import Door
 from dialling import dial
-from line import Caller, DialError
+from line import PAUSES_MS, SPEAKS_MS, Caller, DialError
 from pacing import Pacer
 
 SHORTEST = 0.25
@@ -120,8 +120,8 @@ if __name__ == "__main__":
     parser.add_argument("--calls", type=int)
     parser.add_argument("--mean-s", type=float)
     parser.add_argument("--rate", type=float, default=5.0)
-    parser.add_argument("--speech-ms", type=int, default=2_000)
-    parser.add_argument("--pause-ms", type=int, default=4_400)
+    parser.add_argument("--speech-ms", type=int, default=SPEAKS_MS)
+    parser.add_argument("--pause-ms", type=int, default=PAUSES_MS)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     uvloop.run(far_side() if given.tool == "far-side" else phones(given))

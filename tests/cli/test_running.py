@@ -30,11 +30,10 @@ def test_an_interrupt_wakes_a_loop_that_waits():
         finally:
             ended.append("cleanly")
 
-    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         running.run(work())
     assert ended == ["cleanly"]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_second_interrupt_does_not_wait():

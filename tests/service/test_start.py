@@ -1,12 +1,14 @@
 """How `voicebot serve` does not start: one line for each thing that is wrong, an exit code, no secret."""
 
 import os
+import signal
 import socket
 
 import pytest
 
 from voicebot import logs
 from voicebot.__main__ import main
+from voicebot.app import SIGNALS
 
 SECRET = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 COMPLETE = {
@@ -26,7 +28,8 @@ def serve(monkeypatch, tmp_path, capsys):
         if name.startswith(("VOICEBOT_", "SONIOX_", "TWILIO_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    # The process's logging and umask are the process's business, and this one runs other tests.
+    # The process's logging, umask and signals are the process's business, and this one runs other tests: a loop of uvloop
+    # leaves its handlers behind.
     monkeypatch.setattr(os, "umask", lambda _mask: 0)
     monkeypatch.setattr(logs, "set_up", lambda _settings, **_more: None)
 
@@ -37,7 +40,10 @@ def serve(monkeypatch, tmp_path, capsys):
         code = main(["serve", *words])
         return code, capsys.readouterr().err
 
-    return run
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(serve):

@@ -4,10 +4,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import override
+
+from msgspec import Struct
 
 from voicebot.core.events import Track
-from voicebot.live.packing import pack, unpack
+from voicebot.live.packing import Kind, pack, unpack
 from voicebot.wire.live_events import CallClosed, CallOpened, LiveEvent, Partial, TurnEnded
 
 type Encode = Callable[[LiveEvent, datetime], bytes]
@@ -18,29 +19,28 @@ KNOWN_EVENTS = 4_000
 """Events of a living call kept for those who come later; a call of two hours has fewer."""
 
 
-class Entry:
+class Entry(Struct, gc=False):
     """One published event; its JSON is made when somebody first wants it, and only once.
 
-    `number` is its place in the order of all events of this process, from 1, `at` its time in seconds since 1970.
+    `number` is its place in the order of all events of this process, from 1.
     """
 
-    __slots__ = ("_json", "_tokens", "at", "number", "outline")
-
-    def __init__(self, number: int, at: float, event: LiveEvent) -> None:
-        self.number, self.at = number, at
-        self.outline, self._tokens = pack(event)
-        """The event, a turn without its tokens."""
-        self._json: bytes | None = None
+    number: int
+    call: str
+    kind: Kind
+    packed: bytes
+    _json: bytes | None = None
 
     @property
     def event(self) -> LiveEvent:
         """What was published."""
-        return unpack(self.outline, self._tokens)
+        return unpack(self.kind, self.call, self.packed)[0]
 
     def json(self, encode: Encode) -> bytes:
         """Return it as one line of JSON."""
         if self._json is None:
-            self._json = encode(self.event, datetime.fromtimestamp(self.at, UTC))
+            event, at = unpack(self.kind, self.call, self.packed)
+            self._json = encode(event, datetime.fromtimestamp(at, UTC))
         return self._json
 
 
@@ -60,7 +60,7 @@ class Batch:
     @property
     def closes(self) -> bool:
         """It holds the end of a call."""
-        return any(isinstance(entry.outline, CallClosed) for entry in reversed(self.entries))
+        return any(entry.kind is CallClosed for entry in reversed(self.entries))
 
 
 @dataclass(slots=True)
@@ -72,10 +72,6 @@ class Shelf:
     entries: deque[Entry] | list[Entry] = field(default_factory=deque[Entry])
     _last: Batch | None = None
 
-    def put(self, entry: Entry) -> None:
-        """Take the newest event."""
-        self.entries.append(entry)
-
     def evict(self) -> Entry:
         """Let the oldest event go."""
         entry = self.entries[0]
@@ -85,7 +81,7 @@ class Shelf:
 
     def leave_out(self, call: str) -> None:
         """Let the events of one call go."""
-        self.entries = deque(entry for entry in self.entries if entry.outline.call != call)
+        self.entries = deque(entry for entry in self.entries if entry.call != call)
         self._last = None
 
     def batch(self, after: int, upto: int) -> Batch | None:
@@ -120,10 +116,10 @@ class CallShelf(Shelf):
     missing: int = 0
     """Known events that had to make room."""
 
-    @override
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: Entry, event: LiveEvent) -> None:
+        """Take the newest event."""
         self.entries.append(entry)
-        match entry.outline:
+        match event:
             case Partial(track=track):
                 self.partials[track] = entry
                 return
@@ -154,16 +150,15 @@ class History:
         self._most = most
         self.all = Shelf()
         self._calls: dict[str, CallShelf] = {}
-        self._watched: dict[str, int] = {}
 
-    def put(self, entry: Entry) -> None:
-        """Take the newest event."""
-        call = entry.outline.call
-        shelf = self._calls.get(call)
+    def put(self, number: int, at: float, event: LiveEvent) -> None:
+        """Take the newest event; `at` is its time in seconds since 1970."""
+        entry = Entry(number, event.call, type(event), pack(event, at))
+        shelf = self._calls.get(event.call)
         if shelf is None:
-            shelf = self._calls[call] = CallShelf(self.all.evicted)
-        shelf.put(entry)
-        self.all.put(entry)
+            shelf = self._calls[event.call] = CallShelf(self.all.evicted)
+        shelf.put(entry, event)
+        self.all.entries.append(entry)
         if len(self.all.entries) > self._most:
             self._evict()
 
@@ -179,7 +174,7 @@ class History:
             self.all.leave_out(call)
 
     def _evict(self) -> None:
-        call = self.all.evict().outline.call
+        call = self.all.evict().call
         shelf = self._calls[call]
         shelf.evict()
         if not shelf.entries and not shelf.live:

@@ -122,7 +122,7 @@ class Live:
     def publish(self, event: LiveEvent) -> None:
         """Tell every watcher, soon and without waiting."""
         self.last += 1
-        self._history.put(Entry(self.last, self._now(), event))
+        self._history.put(self.last, self._now(), event)
         if self._watchers:
             self._dirty.add(event.call)
             if self._round is None:

@@ -1,30 +1,54 @@
-"""Events of turns while they are kept: their words as bytes, an eighth of what they take as objects."""
+"""Events while they are kept: as bytes, a third of what they take as objects."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, get_type_hints
 
 import msgspec
 
 from voicebot.core.events import Token
 from voicebot.wire.live_events import LiveEvent, TurnEnded, TurnOffered
 
-_encode, _decode = msgspec.msgpack.encode, msgspec.msgpack.decode
+type Kind = type[LiveEvent]
+type Packed = tuple[float, tuple[Any, ...], tuple[tuple[Any, ...], ...]]
+
+_encode = msgspec.msgpack.encode
+_VALUES: dict[Kind, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind))[1:] for kind in LiveEvent.__value__.__args__
+}
+"""What every event has besides the call, which comes first."""
 
 
-def pack(event: LiveEvent) -> tuple[LiveEvent, bytes]:
-    """Return the event without the tokens of its turn, and these; nothing where there are none."""
+def _decoder(kind: Kind) -> Callable[[bytes], Packed]:
+    hints = get_type_hints(kind)
+    values: Any = tuple.__class_getitem__(tuple(hints[name] for name in _VALUES[kind]))
+    packed: Any = tuple[float, values, tuple[tuple[Any, ...], ...]]
+    return msgspec.msgpack.Decoder[Packed](packed).decode
+
+
+_decode = {kind: _decoder(kind) for kind in _VALUES}
+
+
+def pack(event: LiveEvent, at: float) -> bytes:
+    """Return everything but the kind and the call; the tokens of a turn without the names of their fields."""
+    tokens: list[tuple[Any, ...]] = []
     match event:
         case TurnEnded(turn=turn) | TurnOffered(turn=turn) if turn.tokens:
-            tokens = _encode([msgspec.structs.astuple(token) for token in turn.tokens])
-            return replace(event, turn=msgspec.structs.replace(turn, tokens=())), tokens
+            tokens = [msgspec.structs.astuple(token) for token in turn.tokens]
+            event = replace(event, turn=msgspec.structs.replace(turn, tokens=()))
         case _:
-            return event, b""
+            pass
+    return _encode((at, [getattr(event, name) for name in _VALUES[type(event)]], tokens))
 
 
-def unpack(event: LiveEvent, tokens: bytes) -> LiveEvent:
+def unpack(kind: Kind, call: str, packed: bytes) -> tuple[LiveEvent, float]:
     """Return what was packed."""
+    at, values, tokens = _decode[kind](packed)
+    event = kind(call, *values)
     match event:
         case TurnEnded(turn=turn) | TurnOffered(turn=turn) if tokens:
-            whole = tuple([Token(*fields) for fields in _decode(tokens)])
-            return replace(event, turn=msgspec.structs.replace(turn, tokens=whole))
+            whole = tuple([Token(*values) for values in tokens])
+            event = replace(event, turn=msgspec.structs.replace(turn, tokens=whole))
         case _:
-            return event
+            pass
+    return event, at

@@ -166,7 +166,7 @@ class StreamDoors:
         """Made by the first of the readers that share the batch."""
         if batch.text is None:
             batch.text = b"".join(
-                sse.message(NAMES[type(entry.event)], self._live.json(entry), self._live.id(entry.number))
+                sse.message(NAMES[entry.kind], self._live.json(entry), self._live.id(entry.number))
                 for entry in batch.entries
             )
         return batch.text

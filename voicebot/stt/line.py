@@ -16,10 +16,7 @@ NEARLY = 0.75
 
 
 class Line:
-    """The upstream with a bell: `next` waits until there is something to send; a batch that does not fill goes anyway.
-
-    Audio that comes while nothing else waits goes straight to who is waiting, without waking him.
-    """
+    """The upstream with an outlet, which is told as soon as there is something to send; a batch that does not fill goes anyway."""
 
     def __init__(self, audio_format: AudioFormat, settings: SonioxSettings, batching: Batching) -> None:
         self.format, self._batching = audio_format, batching
@@ -28,9 +25,7 @@ class Line:
         longest_bytes = self.bytes_of(max(settings.batch_ms, min(TOGETHER * settings.batch_ms, settings.replay_ms)))
         longest_bytes -= longest_bytes % audio_format.frame_bytes
         self.upstream = Upstream(longest_bytes, self.bytes_of(settings.replay_ms), audio_format)
-        self._bell = Flag()
-        self._outlet: Callable[[], bool] | None = None
-        """There while somebody waits and nothing does."""
+        self._outlet: Callable[[], object] | None = None
         self.room = Flag()
         self.room.set()
         self._timer: asyncio.TimerHandle | None = None
@@ -38,10 +33,19 @@ class Line:
         self.forwarded: Callable[[float], None] | None = None
         """Told of each batch how many seconds after its newest audio the socket took it."""
 
+    def connect(self, outlet: Callable[[], object]) -> None:
+        """Tell `outlet`, now and whenever something waits to be taken that it does not know of."""
+        self._outlet = outlet
+        outlet()
+
+    def disconnect(self) -> None:
+        """Tell nobody; what comes waits."""
+        self._outlet = None
+
     def ring(self) -> None:
         """Say that the upstream has something to send; a batch that was begun is whole by that."""
         self._whole_at = max(self._whole_at, self._fed_at)
-        self._wake()
+        self._tell()
 
     def feed(self, payload: bytes) -> None:
         """Append audio; it leaves when its batch is full, or when no more comes for the length of a batch.
@@ -54,25 +58,16 @@ class Line:
         nearly = len(payload) >= NEARLY * self._batch_bytes
         if self.upstream.feed(payload, len(payload) if nearly else self._batch_bytes):
             self._whole_at = asyncio.get_running_loop().time()
-            if self._outlet is None or not self._outlet():
-                self._wake()
-                if not self.upstream.half_empty:
-                    self.room.clear()
+            self._tell()
         if self.upstream.partial:
             loop = asyncio.get_running_loop()
             self._fed_at = loop.time()
             if self._timer is None:
                 self._timer = loop.call_at(self._fed_at + self._batch_ms / 1_000, self._flush)
 
-    async def next(self, outlet: Callable[[], bool]) -> Item:
-        """Wait for the next item; for audio that comes meanwhile `outlet` is asked first, which says whether it has sent all."""
-        while (item := self.upstream.take()) is None:
-            self._bell.clear()
-            self._outlet = outlet
-            try:
-                await self._bell.wait()
-            finally:
-                self._outlet = None
+    def take(self) -> Item | None:
+        """Take the next item, None if there is none."""
+        item = self.upstream.take()
         if self.upstream.half_empty:
             self.room.set()
         return item
@@ -99,10 +94,11 @@ class Line:
             self._timer.cancel()
             self._timer = None
 
-    def _wake(self) -> None:
-        """Let the waiting go on; what comes from now on is behind what it finds."""
-        self._outlet = None
-        self._bell.set()
+    def _tell(self) -> None:
+        if self._outlet is not None:
+            self._outlet()
+        if not self.upstream.half_empty:
+            self.room.clear()
 
     def _flush(self) -> None:
         """One timer serves many batches: it goes on while audio comes, instead of being set anew for each frame."""

@@ -154,6 +154,8 @@ class Session:
         self._outcome: Ended | Lost | None = None
         self._backlog = _Backlog(line, settings)
         self._helpers = _Helpers()
+        self._sending = False
+        """A task sends, or nothing more is sent."""
         self.next_options: SttOptions | None = None
         self.ready = False
         """The session has answered."""
@@ -168,21 +170,38 @@ class Session:
             return self._closed(closed)
         async with asyncio.TaskGroup() as group:
             self._helpers.run_in(group)
-            self._helpers.begin(self._send)
+            self._line.connect(self._send_on)
             self._helpers.begin_in(self._settings.keepalive_s, self._keep_alive)
             self._helpers.begin_in(self._settings.rollover_s, self._grow_old)
             try:
                 return await self._receive()
             finally:
+                self._line.disconnect()
                 self._helpers.stop()
 
     # --- up
 
+    def _send_on(self) -> None:
+        """Send what waits in this step; what the socket cannot take at once, and commands, by a task."""
+        if self._sending:
+            return
+        upstream = self._line.upstream
+        while self._backlog.gone and self._socket.free and (audio := upstream.take_audio()):
+            self._ledger.send_audio(audio.position, len(audio.data))
+            self._socket.put(audio.data)
+            self._went()
+        if not upstream.empty:
+            self._sending = True
+            self._helpers.begin(self._send)
+
     async def _send(self) -> None:
-        """Send in order until the audio ends; a broken line is the receiver's news, it knows why."""
+        """Send in order what waits, until the audio ends; a broken line is the receiver's news, it knows why."""
         try:
             while self._end_by is None:
-                match await self._line.next(self._send_now):
+                match self._line.take():
+                    case None:
+                        self._sending = False
+                        return
                     case Audio() as audio:
                         await self._send_audio(audio)
                     case "finalize":
@@ -202,15 +221,6 @@ class Session:
         self._ledger.send_audio(audio.position, len(audio.data))
         await self._socket.send(audio.data)
         self._went()
-
-    def _send_now(self) -> bool:
-        """Send what has come while the sender waits, without waking it; return whether all could be sent."""
-        upstream = self._line.upstream
-        while self._backlog.gone and self._socket.free and (audio := upstream.take_audio()):
-            self._ledger.send_audio(audio.position, len(audio.data))
-            self._socket.put(audio.data)
-            self._went()
-        return upstream.empty
 
     def _went(self) -> None:
         self._sent_at = self._loop.time()

@@ -186,7 +186,7 @@ class Call:
             outer.create_task(self._lane.run()).add_done_callback(lambda _: self._mailbox.shut())
             try:
                 async with asyncio.TaskGroup() as self._group:
-                    self._group.create_task(self._speaker.run())
+                    self._speaker.begin(self._group)
                     self.route.begin()
                     await self._converse()
                     self._speaker.stop()

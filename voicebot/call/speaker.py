@@ -51,7 +51,8 @@ class Speaker:
         self._deliver, self._adjust, self._leave = deliver, adjust, leave
         self._trace = trace
         self._queue: list[Script] = []
-        self._bell = Flag()
+        self._group: asyncio.TaskGroup | None = None
+        self._performing = False
         self._script: Script | None = None
         self._performance: asyncio.Task[None] | None = None
         self._pending: Action | None = None
@@ -85,33 +86,34 @@ class Speaker:
         """Something was cut off that may still be said."""
         return bool(self._kept)
 
-    async def run(self) -> None:
-        """Perform replies one after another until stopped."""
-        async with asyncio.TaskGroup() as group:
-            while await self._more():
-                self._script = self._queue.pop(0)
-                self._performance = group.create_task(self._perform(self._script))
-                await asyncio.wait([self._performance])
-                self._performance = self._script = self._pending = None
-                await self._deliver(Performed())
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Perform replies one after another until stopped, by tasks of this group: there is none while the bot is silent."""
+        self._group = group
+        self._go_on()
 
-    async def _more(self) -> bool:
-        """Wait for the next reply; False once stopped."""
-        while not (self._queue or self._stopped):
-            self._bell.clear()
-            await self._bell.wait()
-        return not self._stopped
+    def _go_on(self) -> None:
+        if self._queue and self._group and not (self._performing or self._stopped):
+            self._performing = True
+            self._group.create_task(self._perform_all(self._group))
+
+    async def _perform_all(self, group: asyncio.TaskGroup) -> None:
+        while self._queue and not self._stopped:
+            self._script = self._queue.pop(0)
+            self._performance = group.create_task(self._perform(self._script))
+            await asyncio.wait([self._performance])
+            self._performance = self._script = self._pending = None
+            await self._deliver(Performed())
+        self._performing = False
 
     def stop(self) -> None:
-        """Let `run` end, by itself: the group of a task that is cancelled holds on to everything that the task knew."""
+        """Perform nothing more; what goes on ends by itself: a group holds on to everything that a cancelled task knew."""
         self._stopped = True
         if self._performance:
             self._performance.cancel()
-        self._bell.set()
 
     def let_go(self) -> None:
         """The call is gone: what was interrupted while it spoke knows us until the collector comes, but not the call."""
-        self._leg = None
+        self._leg = self._group = None
         self._deliver, self._adjust, self._leave = nobody, nothing, nobody
         self._sources.clear()
 
@@ -120,7 +122,7 @@ class Speaker:
         if len(self._queue) >= self._settings.limits.actions:
             return False
         self._queue.append(script)
-        self._bell.set()
+        self._go_on()
         return True
 
     def drop(self, script: Script) -> None:
@@ -183,8 +185,7 @@ class Speaker:
         """Go on with what the last interruption cut off."""
         self._queue[:0] = self._kept
         self._kept.clear()
-        if self._queue:
-            self._bell.set()
+        self._go_on()
 
     def forget(self) -> None:
         """Drop what the last interruption cut off."""

@@ -22,6 +22,7 @@ KNOWN_EVENTS = 4_000
 class Entry(Struct, gc=False):
     """One published event; its JSON is made when somebody first wants it, and only once.
 
+    That of partial words is not kept: they are most of what happens on a call, and nobody comes for old ones.
     `number` is its place in the order of all events of this process, from 1.
     """
 
@@ -38,10 +39,13 @@ class Entry(Struct, gc=False):
 
     def json(self, encode: Encode) -> bytes:
         """Return it as one line of JSON."""
-        if self._json is None:
-            event, at = unpack(self.kind, self.call, self.packed)
-            self._json = encode(event, datetime.fromtimestamp(at, UTC))
-        return self._json
+        if self._json is not None:
+            return self._json
+        event, at = unpack(self.kind, self.call, self.packed)
+        line = encode(event, datetime.fromtimestamp(at, UTC))
+        if self.kind is not Partial:
+            self._json = line
+        return line
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import os
 import platform
 import sysconfig
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -34,6 +35,18 @@ def cores(workers: int = 1, *, pin: bool) -> tuple[frozenset[int], frozenset[int
     """Return the cores of a service of so many workers, and that of the load tools; none where nothing is pinned."""
     behind = SERVICE_CORE + workers
     return (frozenset(range(SERVICE_CORE, behind)), frozenset({behind})) if pin else (frozenset(), frozenset())
+
+
+def work_ms() -> float:
+    """Return the processor time that a fixed piece of Python takes, the best of five: how fast the machine is just now."""
+    return min(_worked_s() for _ in range(5)) * 1_000
+
+
+def _worked_s() -> float:
+    began, counted = time.thread_time(), dict[int, int]()
+    for number in range(50_000):
+        counted[number % 97] = counted.get(number % 89, 0) + number
+    return time.thread_time() - began
 
 
 @contextmanager

@@ -48,7 +48,7 @@ async def soak(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dic
         more = ("--calls", str(arguments.calls), "--mean-s", str(mean_s), "--rate", str(arguments.rate))
         phones = await stack.enter_async_context(soak_start.tool(tools, "phones", *words, *more))
         await phones.answer()
-        looking = _Looking(service.pid, place, far_side, phones)
+        looking = _Looking(service.pid, place, far_side, phones, tools)
         samples = await looking.look_for(seconds, min(arguments.every, seconds / 10))
         await phones.ask("stop")
         return samples, await looking.end()
@@ -57,8 +57,9 @@ async def soak(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], dic
 class _Looking:
     """Looks at everything again and again."""
 
-    def __init__(self, pid: int, place: systems.Place, far_side: Tool, phones: Tool) -> None:
+    def __init__(self, pid: int, place: systems.Place, far_side: Tool, phones: Tool, beside: frozenset[int]) -> None:
         self._pid, self._place, self._far_side, self._phones = pid, place, far_side, phones
+        self._beside = beside
         self._began = self._last = time.monotonic()
         self._cpu_s = machine.cpu_s(pid)[0]
 
@@ -75,11 +76,14 @@ class _Looking:
         now, cpu_s = time.monotonic(), machine.cpu_s(self._pid)[0]
         busy, self._cpu_s = (cpu_s - self._cpu_s) / (now - self._last), cpu_s
         self._last = now
+        work_ms = await asyncio.to_thread(self._work_ms)
         far, phones = await self._far_side.ask("window"), await self._phones.ask("window")
         return {
             "at_s": round(now - self._began, 1),
             "rss_mib": round(machine.rss_kib(self._pid) / 1_024, 2),
             "cpu_percent": round(100 * busy, 1),
+            "work_ms": round(work_ms, 3),
+            "cpu_per_work": round(100 * busy / work_ms, 3),
             "files": len(os.listdir(f"/proc/{self._pid}/fd")),  # noqa: PTH208 - names alone
             "live": phones["live"],
             "dialled": phones["dialled"],
@@ -96,6 +100,10 @@ class _Looking:
             "webhooks": far["webhooks"],
             "calls_ended": far["calls_ended"],
         }
+
+    def _work_ms(self) -> float:
+        with machine.pinned(*self._beside):  # this thread alone
+            return machine.work_ms()
 
     async def _lag(self) -> float | None:
         """Return the largest lag of the event loop that the service tells of, None where it tells of none."""
@@ -124,7 +132,8 @@ def _pending(database: Path) -> int:
 
 def judge(found: Mapping[str, soak_trend.Trend], end: Mapping[str, Any]) -> list[str]:
     """Return what is not as it should be; that memory or latency falls is no fault."""
-    growing = [name for name, each in found.items() if not each.flat and each.slope > 0]
+    judged = {name: each for name, each in found.items() if name not in soak_trend.OF_THE_MACHINE}
+    growing = [name for name, each in judged.items() if not each.flat and each.slope > 0]
     left = {name: end[name] for name in ("live", "pending", "failed", "lost", "frames_disordered") if end[name]}
     missing = {"calls without an end": end["ended"] - end["calls_ended"]} if end["ended"] != end["calls_ended"] else {}
     return [f"{name} grows" for name in growing] + [f"{name}: {count}" for name, count in (left | missing).items()]

@@ -13,6 +13,8 @@ from pygal.style import Style
 FIGURES: Mapping[str, str] = {
     "rss_mib": "resident memory, MiB",
     "cpu_percent": "processor, % of a core",
+    "work_ms": "a fixed piece of work beside it, ms",
+    "cpu_per_work": "processor, % of a core for each of these ms",
     "files": "open files",
     "live": "calls",
     "pending": "events waiting",
@@ -22,6 +24,8 @@ FIGURES: Mapping[str, str] = {
     "webhook_p50_ms": "`<end>` to webhook, p50, ms",
     "webhook_p99_ms": "`<end>` to webhook, p99, ms",
 }
+OF_THE_MACHINE = frozenset({"cpu_percent", "work_ms"})
+"""These change with the machine's speed and are no fault; `cpu_per_work` is what is left when that is taken out."""
 SURE = 3.0
 """A slope counts when it is so many times its standard error ..."""
 NOTABLE = 0.05

@@ -63,6 +63,11 @@ def test_what_grows_is_told():
     assert soak.judge(soak_trend.trends(samples("webhook_p99_ms", per_hour=-50)), END) == []
 
 
+@pytest.mark.parametrize(("figure", "told"), [("cpu_percent", []), ("cpu_per_work", ["cpu_per_work grows"])])
+def test_a_machine_that_becomes_slower_is_no_fault_of_the_service(figure, told):
+    assert soak.judge(soak_trend.trends(samples(figure, per_hour=50)), END) == told
+
+
 @pytest.mark.timeout(150)
 def test_a_short_soak(tmp_path):
     words = ["--calls", "4", "--minutes", "0.15", "--rate", "10", "--no-pin", "--out", str(tmp_path)]
@@ -73,5 +78,6 @@ def test_a_short_soak(tmp_path):
     whole = json.loads((tmp_path / "soak.json").read_text("utf-8"))
     assert whole["end"]["ended"] == whole["end"]["calls_ended"] >= 4
     assert {sample["live"] for sample in whole["samples"]} >= {4}
+    assert all(sample["work_ms"] > 0 and sample["cpu_per_work"] > 0 for sample in whole["samples"])
     assert (tmp_path / "soak.md").read_text("utf-8").startswith("| | mean |")
     assert "<script" not in (tmp_path / "soak.svg").read_text("utf-8")

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import statistics
 import sysconfig
 import time
 from collections.abc import Iterator, Sequence
@@ -38,8 +39,8 @@ def cores(workers: int = 1, *, pin: bool) -> tuple[frozenset[int], frozenset[int
 
 
 def work_ms() -> float:
-    """Return the processor time that a fixed piece of Python takes, the best of five: how fast the machine is just now."""
-    return min(_worked_s() for _ in range(5)) * 1_000
+    """Return the processor time that a fixed piece of Python takes, the middle of 25: how fast the machine is just now."""
+    return statistics.median(_worked_s() for _ in range(25)) * 1_000
 
 
 def _worked_s() -> float:

@@ -1,6 +1,8 @@
 """The application is down, slow, hangs, answers garbage or wants no more: its calls go on, the events wait, others do not notice."""
 
 import asyncio
+import re
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -154,3 +156,29 @@ async def test_gone(suffering):
     assert {event.reason for event in h.seen if isinstance(event, live.CallClosed) and event.call in calls} == {
         "caller_hangup"
     }
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"200 Gr\xfc\xdfe\r\nContent-Type: application/\xff\xfe", id="content-type"),
+        pytest.param(b"200 OK\r\nContent-Type: application/json\r\nContent-Encoding: \xff\xfe", id="content-encoding"),
+        pytest.param(b"500 \xff\xfe\r\nRetry-After: \xff\xfe", id="reason"),
+    ],
+)
+async def test_bytes_in_the_head_that_are_no_text(suffering, head):
+    """No socket, file or database takes what they are read as: it is told in other signs."""
+
+    async def answer(reader, writer):
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            asked = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(re.search(rb"content-length: (\d+)", asked, re.IGNORECASE)[1]))
+            writer.write(b"HTTP/1.1 " + head + b"\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        h, calls = await suffering(None, url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook")
+    assert all(missing(h, call) for call in calls)
+    assert [event for event in h.seen if isinstance(event, live.Trouble) and event.call in calls] == []

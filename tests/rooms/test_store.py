@@ -235,6 +235,25 @@ async def test_a_refused_row_fails_alone(tmp_path):
         assert [row["sequence"] for row in await store.events("CA1")] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"url": "https://app.example/\udcff"}, id="no-text"),
+        pytest.param({"sequence": 2**70}, id="no-number"),
+    ],
+)
+async def test_what_no_column_takes_is_refused_alone(tmp_path, change):
+    async with running(settings(tmp_path)) as store:
+        await store.write(call())
+        async with asyncio.TaskGroup() as group:
+            wrong = group.create_task(_outcome(store.write(EventRow(**{**_fields(happening(1)), **change}))))
+            right = group.create_task(_outcome(store.write(happening(2))))
+        assert isinstance(wrong.result(), LocalProtocolError)
+        assert right.result() is None
+        assert not store.trouble
+        assert [row["sequence"] for row in await store.events("CA1")] == [2]
+
+
 async def _outcome(write) -> BaseException | None:
     try:
         await write

@@ -1,6 +1,7 @@
 """The store's database: which URLs and files it takes, and that the migrations build what the code declares."""
 
 import re
+import sqlite3
 
 import pytest
 from alembic import command
@@ -9,12 +10,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import event, inspect
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
 from voicebot.config import StoreSettings
-from voicebot.errors import ConfigurationError, PeerUnavailable
+from voicebot.errors import ConfigurationError, LocalProtocolError, PeerUnavailable
 from voicebot.store import Store
-from voicebot.store.database import MIGRATIONS, checkpoint, migrate, open_engine
+from voicebot.store.database import MIGRATIONS, checkpoint, migrate, open_engine, translated
 from voicebot.store.schema import metadata
 from voicebot.store.search_index import is_of_index
 
@@ -46,6 +48,18 @@ async def test_a_file_that_is_no_database(tmp_path, content):
     with pytest.raises(PeerUnavailable, match="store: "):
         async with Store.open(StoreSettings(url=url(tmp_path))):
             pass
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        pytest.param(IntegrityError, LocalProtocolError, id="a-row-that-is-there"),
+        pytest.param(DataError, LocalProtocolError, id="a-value-that-no-column-takes"),
+        pytest.param(OperationalError, PeerUnavailable, id="no-disk"),
+    ],
+)
+def test_what_an_error_of_the_database_means(fault, kind):
+    assert type(translated(fault("insert", None, sqlite3.Error("why")))) is kind
 
 
 # --- the schema ------------------------------------------------------------------------------------

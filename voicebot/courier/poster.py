@@ -16,6 +16,7 @@ from yarl import URL
 from voicebot.core.delivery import Answer, retry_after
 from voicebot.courier.flight import Flight, Item
 from voicebot.metrics import Metrics, answer
+from voicebot.text import whole
 from voicebot.tracing import Attributes, Tracing, traceparent
 from voicebot.wire.webhook import sign
 
@@ -116,7 +117,7 @@ class Poster:
         except TimeoutError:
             error = _overdue(flight, loop.time() - sent_at)
         except (aiohttp.ClientError, OSError) as fault:
-            error = f"{type(fault).__name__}: {fault}"[:MAX_ERROR]
+            error = whole(f"{type(fault).__name__}: {fault}"[:MAX_ERROR])
         known = heard.head if not error or flight.begun.done() else None
         return Exchange(
             answer=Answer(known.status, error, known.retry_after_s) if known else Answer(error=error),
@@ -138,12 +139,13 @@ class Poster:
                     break  # the rest is dropped with its connection
 
     def _head(self, response: aiohttp.ClientResponse, sent_at: float) -> Head:
+        content_type = response.headers.get(hdrs.CONTENT_TYPE)
         return Head(
             status=response.status,
             sent_at=sent_at,
             first_byte_at=asyncio.get_running_loop().time(),
-            content_type=response.headers.get(hdrs.CONTENT_TYPE),
-            content_encoding=response.headers.get(hdrs.CONTENT_ENCODING, PLAIN).strip().lower(),
+            content_type=None if content_type is None else whole(content_type),
+            content_encoding=whole(response.headers.get(hdrs.CONTENT_ENCODING, PLAIN).strip().lower()),
             retry_after_s=retry_after(response.headers.get(hdrs.RETRY_AFTER), self.now()),
         )
 

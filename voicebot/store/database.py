@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from voicebot.errors import ConfigurationError, LocalProtocolError, PeerUnavailable, VoicebotError
@@ -81,7 +81,7 @@ def checkpoint(engine: Engine) -> None:
 def translated(error: SQLAlchemyError) -> VoicebotError:
     """Return what a database error means to us: a row that we should not have written, or a database out of order."""
     text = _first_line(error.orig or error) if isinstance(error, DBAPIError) else _first_line(error)
-    if isinstance(error, IntegrityError) or not isinstance(error, DBAPIError):
+    if isinstance(error, IntegrityError | DataError) or not isinstance(error, DBAPIError):
         return LocalProtocolError(f"{PEER} refused a row: {text}")
     return PeerUnavailable(PEER, text)
 

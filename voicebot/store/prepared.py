@@ -39,7 +39,10 @@ class Prepared:
             converted = [self.parameters(row) for row in rows]
         except Exception as error:
             raise StatementError(str(error), self.sql, None, error, hide_parameters=True) from error
-        connection.exec_driver_sql(self.sql, converted)
+        try:
+            connection.exec_driver_sql(self.sql, converted)
+        except (ValueError, OverflowError) as error:  # the driver's, of what no column takes; others are SQLAlchemy's
+            raise StatementError(str(error), self.sql, None, error, hide_parameters=True) from error
 
     def parameters(self, row: Parameters) -> Any:
         """Return a row as the driver takes it: a tuple, or a mapping where its statements name their parameters."""

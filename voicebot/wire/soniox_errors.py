@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from voicebot.text import whole
+
 PEER = "soniox"
 
 
@@ -92,11 +94,6 @@ def read_error(frame: dict[str, object]) -> ErrorFrame:
     kind = _text(frame.get("error_type")) or (f"error_{number}" if number else "unknown_error")
     message = _text(frame.get("error_message")) or "no message"
     return ErrorFrame(number, kind, message, _text(frame.get("request_id")), retry_class(number, kind))
-
-
-def whole(text: str) -> str:
-    """Return the text with its halves of characters replaced; JSON can spell them, no socket and no database takes them."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _text(value: object) -> str:

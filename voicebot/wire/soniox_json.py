@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from voicebot.errors import PeerProtocolError
-from voicebot.wire.soniox_errors import PEER, whole
+from voicebot.text import whole
+from voicebot.wire.soniox_errors import PEER
 
 LARGEST = 1e12
 """JSON has no infinity, but Python reads 1e999 as one; nothing we are told is as large as this."""

@@ -9,7 +9,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicebot.errors import PeerProtocolError
-from voicebot.wire.soniox_errors import PEER, ErrorFrame, has_error, read_error, whole
+from voicebot.text import whole
+from voicebot.wire.soniox_errors import PEER, ErrorFrame, has_error, read_error
 from voicebot.wire.soniox_json import LARGEST, entries, flag, number, read_object, text
 from voicebot.wire.soniox_stt import Language
 

@@ -3,6 +3,7 @@
 import re
 from ipaddress import ip_network
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -15,9 +16,22 @@ def _check_address(schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         if url and not re.fullmatch(rf"(?:{schemes})://[^/?#\s]+[^\s]*", url):
             raise ValueError(f"must be a whole URL that begins with {schemes.replace('|', ':// or ')}://")
+        _check_host(url)
         return url
 
     return AfterValidator(check)
+
+
+def _check_host(url: str) -> None:
+    """Refuse here what could not even be looked up later."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        (parts.hostname or "").encode("idna")
+    except UnicodeError:
+        raise ValueError("has a host name with a part that is empty or longer than 63 letters") from None
+    except ValueError as error:
+        raise ValueError(f"is no URL: {str(error).lower()}") from None
 
 
 def _check_network(network: str) -> str:

@@ -116,7 +116,7 @@ class Poster:
                 await self._exchange(headers, flight.item.body, heard, hear)
         except TimeoutError:
             error = _overdue(flight, loop.time() - sent_at)
-        except (aiohttp.ClientError, OSError) as fault:
+        except (aiohttp.ClientError, OSError, UnicodeError) as fault:  # the last of a host name that is none
             error = whole(f"{type(fault).__name__}: {fault}"[:MAX_ERROR])
         known = heard.head if not error or flight.begun.done() else None
         return Exchange(

@@ -42,6 +42,15 @@ async def test_a_late_reply_is_recorded_and_never_performed(app, bench):
     assert attempts(bench, "attempt", "status", "error") == [(1, 200, "too late: not performed"), (1, 200, None)]
 
 
+async def test_an_address_that_is_none_holds_nobody_up(app, bench):
+    async with running(bench, calls=["CA1", "CA2"], **SOON) as service:
+        await service.put("http://app..example/", 1, call="CA1")
+        await until(bench, "select count(*) > 0 from deliveries", [(1,)])
+        await service.put(app.url, 1, call="CA2")
+        await app.wait_for(1)
+    assert "label empty" in attempts(bench, "error")[0][0]
+
+
 async def test_calls_go_side_by_side_up_to_a_bound(app, bench):
     gate = asyncio.Event()
 

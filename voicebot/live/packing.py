@@ -1,4 +1,4 @@
-"""Events while they are kept: as bytes, a third of what they take as objects."""
+"""Events while they are kept: as bytes, half of what they take as objects."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace

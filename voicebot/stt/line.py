@@ -25,7 +25,7 @@ class Line:
         longest_bytes = self.bytes_of(max(settings.batch_ms, min(TOGETHER * settings.batch_ms, settings.replay_ms)))
         longest_bytes -= longest_bytes % audio_format.frame_bytes
         self.upstream = Upstream(longest_bytes, self.bytes_of(settings.replay_ms), audio_format)
-        self._outlet: Callable[[], object] | None = None
+        self._outlet: Callable[[], None] | None = None
         self.room = Flag()
         self.room.set()
         self._timer: asyncio.TimerHandle | None = None
@@ -33,10 +33,10 @@ class Line:
         self.forwarded: Callable[[float], None] | None = None
         """Told of each batch how many seconds after its newest audio the socket took it."""
 
-    def connect(self, outlet: Callable[[], object]) -> None:
+    def connect(self, outlet: Callable[[], None]) -> None:
         """Tell `outlet`, now and whenever something waits to be taken that it does not know of."""
         self._outlet = outlet
-        outlet()
+        self._tell()
 
     def disconnect(self) -> None:
         """Tell nobody; what comes waits."""
@@ -97,7 +97,9 @@ class Line:
     def _tell(self) -> None:
         if self._outlet is not None:
             self._outlet()
-        if not self.upstream.half_empty:
+        if self.upstream.half_empty:
+            self.room.set()
+        else:
             self.room.clear()
 
     def _flush(self) -> None:

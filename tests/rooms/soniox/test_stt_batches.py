@@ -4,9 +4,12 @@ import asyncio
 
 import pytest
 
+from voicebot.config import SonioxSettings
 from voicebot.core.batching import Batching
 from voicebot.stt import Recognition
+from voicebot.stt.line import Line
 from voicebot.wire.soniox_stt import FINALIZE, SttOptions
+from voicebot.wire.soniox_upstream import AudioFormat
 
 FRAME = b"\x7f" * 160
 
@@ -100,3 +103,22 @@ async def test_what_a_late_loop_reads_together_is_one_message_up_to_two_batches(
     recognition.feed(10 * FRAME)
     recognition.feed(11 * FRAME)
     assert [await got.get() for _ in range(4)] == [960, 1_600, 1_600, 160]
+
+
+async def test_there_is_room_again_once_the_outlet_has_taken_what_waited():
+    line = Line(AudioFormat(), SonioxSettings(batch_ms=100, replay_ms=1_000), Batching.fixed(100))
+
+    def take_all():
+        while line.upstream.take():
+            pass
+
+    for _ in range(6):
+        line.feed(5 * FRAME)
+    assert not line.room.is_set(), "more than half of the bound waits"
+    line.connect(take_all)
+    assert line.room.is_set()
+    line.disconnect()
+    for _ in range(6):
+        line.feed(5 * FRAME)
+    assert not line.room.is_set()
+    line.close()

@@ -225,6 +225,7 @@ def test_configure_that_cannot_be_says_why(change, where):
             "VOICEBOT_SONIOX__STT_URL", "https://stt-rt.soniox.com", "begins with wss:// or ws://", id="Soniox"
         ),
         pytest.param("VOICEBOT_SONIOX__TTS_URL", "wss://", "begins with wss:// or ws://", id="no host"),
+        pytest.param("VOICEBOT_PUBLIC_URL", "https://voice..example.com", "a part that is empty", id="no host of ours"),
         pytest.param("VOICEBOT_WEBHOOK__URL", "https://app..example/", "a part that is empty", id="no host name"),
         pytest.param("VOICEBOT_WEBHOOK__COPY_URL", f"http://{'a' * 64}.example", "longer than 63", id="too long"),
         pytest.param("VOICEBOT_SONIOX__STT_URL", "wss://stt.example:99999/", "port out of range", id="no port"),

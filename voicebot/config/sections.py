@@ -16,13 +16,13 @@ def _check_address(schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         if url and not re.fullmatch(rf"(?:{schemes})://[^/?#\s]+[^\s]*", url):
             raise ValueError(f"must be a whole URL that begins with {schemes.replace('|', ':// or ')}://")
-        _check_host(url)
+        check_host(url)
         return url
 
     return AfterValidator(check)
 
 
-def _check_host(url: str) -> None:
+def check_host(url: str) -> None:
     """Refuse here what could not even be looked up later."""
     try:
         parts = urlsplit(url)

@@ -21,6 +21,7 @@ from voicebot.config.sections import (
     TwilioSettings,
     WebhookSettings,
     WebUrl,
+    check_host,
 )
 from voicebot.core.actions import Configure, EndpointPolicy
 from voicebot.core.events import Track
@@ -119,6 +120,7 @@ class Settings(Section):
     def _check_public_url(cls, url: str) -> str:
         if url and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", url):
             raise ValueError("must look like https://voice.example.com, without query or user")
+        check_host(url)
         return url.rstrip("/")
 
     @property

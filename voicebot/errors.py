@@ -6,7 +6,7 @@ from voicebot.text import whole
 class VoicebotError(Exception):
     """The root of what this service raises on purpose; its text is written for the person who reads the log."""
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str) -> None:
         super().__init__(whole(text))  # a peer's words are in it
 
 

@@ -47,7 +47,7 @@ def unpack(kind: Kind, call: str, packed: bytes) -> tuple[LiveEvent, float]:
     event = kind(call, *values)
     match event:
         case TurnEnded(turn=turn) | TurnOffered(turn=turn) if tokens:
-            whole = tuple([Token(*values) for values in tokens])
+            whole = tuple([Token(*parts) for parts in tokens])
             event = replace(event, turn=msgspec.structs.replace(turn, tokens=whole))
         case _:
             pass

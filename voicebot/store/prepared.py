@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from sqlalchemy import ClauseElement, Connection, Dialect
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 type Parameters = Mapping[str, Any]
@@ -36,12 +36,10 @@ class Prepared:
     def execute(self, connection: Connection, rows: Iterable[Parameters]) -> None:
         """Execute it for each row; raises SQLAlchemyError."""
         try:
-            converted = [self.parameters(row) for row in rows]
-        except Exception as error:
-            raise StatementError(str(error), self.sql, None, error, hide_parameters=True) from error
-        try:
-            connection.exec_driver_sql(self.sql, converted)
-        except (ValueError, OverflowError) as error:  # the driver's, of what no column takes; others are SQLAlchemy's
+            connection.exec_driver_sql(self.sql, [self.parameters(row) for row in rows])
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # a converter's, or the driver's of a value that no column takes
             raise StatementError(str(error), self.sql, None, error, hide_parameters=True) from error
 
     def parameters(self, row: Parameters) -> Any:

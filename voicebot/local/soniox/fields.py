@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicebot.local.soniox.refusals import Refusal, Refused, invalid
+from voicebot.text import whole
 
 
 def parse_object(text: str, refusal: Refusal) -> dict[str, Any]:
@@ -12,7 +13,7 @@ def parse_object(text: str, refusal: Refusal) -> dict[str, Any]:
     try:
         value = json.loads(text)
         if "\\ud" in text.lower():  # JSON can spell halves, which no socket and no log takes
-            value = json.loads(_whole(json.dumps(value, ensure_ascii=False)))
+            value = json.loads(whole(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError) as broken:
         raise Refused(refusal) from broken
     if not isinstance(value, dict):
@@ -68,7 +69,3 @@ class Fields:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise Refused(invalid(f"{name} must be {said}."))
         return value
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

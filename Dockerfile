@@ -11,7 +11,7 @@ WORKDIR /src
 # What others wrote changes seldom: a layer of its own.
 COPY pyproject.toml uv.lock ./
 RUN uv venv --quiet /opt/voicebot \
-    && uv export --quiet --locked --no-default-groups --no-emit-project --output-file /src/requirements.txt \
+    && uv export --quiet --locked --no-default-groups --extra postgresql --no-emit-project --output-file /src/requirements.txt \
     && uv pip install --quiet --python /opt/voicebot --require-hashes --requirement /src/requirements.txt
 
 COPY README.md LICENSE ./

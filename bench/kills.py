@@ -6,20 +6,21 @@ import hashlib
 import json
 import os
 import signal
-import sqlite3
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from time import monotonic
 
 from aiohttp import web
+from sqlalchemy import inspect
 from standardwebhooks import Webhook
 
+from voicebot.store.database import open_engine
 from voicebot.wire.webhook import new_secret
 
 VICTIM = Path(__file__).with_name("kills_victim.py")
@@ -125,12 +126,12 @@ class Lives:
 
 
 @asynccontextmanager
-async def lives(database: Path, url: str) -> AsyncIterator[Lives]:
+async def lives(store: str, url: str) -> AsyncIterator[Lives]:
     """Start the process that the lives are forked from."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(VICTIM),
-        str(database),
+        store,
         url,
         SECRET,
         stdin=asyncio.subprocess.PIPE,
@@ -147,13 +148,13 @@ async def lives(database: Path, url: str) -> AsyncIterator[Lives]:
             await process.wait()
 
 
-async def kill_again_and_again(kills: int, seed: int) -> Figures:
-    """Kill `kills` times, let the rest be delivered, and judge."""
+async def kill_again_and_again(kills: int, seed: int, store: str = "") -> Figures:
+    """Kill `kills` times, let the rest be delivered, and judge; `store` is the URL of an empty database."""
     chance, began = Random(seed), monotonic()
     application = Application(Random(seed))
     with tempfile.TemporaryDirectory() as folder:
-        database = Path(folder) / "calls.db"
-        async with serving(application) as url, lives(database, url) as told:
+        store = store or f"sqlite:///{folder}/calls.db"
+        async with serving(application) as url, lives(store, url) as told:
             for number in range(1, kills + 1):
                 life = await told.begin(str(number))
                 await asyncio.sleep(chance.random() * LONGEST_LIFE_S)
@@ -162,26 +163,30 @@ async def kill_again_and_again(kills: int, seed: int) -> Figures:
                     print(f"{number} kills, {len(told.committed)} events", file=sys.stderr, flush=True)
             life = await told.begin("drain")
             try:
-                await _drained(database)
+                await _drained(store)
             finally:
                 os.kill(life, signal.SIGKILL)
-        known = _known(database)
+        known = _known(store)
     return judge(kills, application, set(told.committed), known, monotonic() - began)
 
 
-async def _drained(database: Path) -> None:
+async def _drained(store: str) -> None:
     """Wait until nothing is pending; only the database can tell, so it is asked again and again."""
     async with asyncio.timeout(DRAIN_S):
-        while "pending" in (await asyncio.to_thread(_known, database)).values():  # noqa: ASYNC110 - it rings no bell
+        while "pending" in (await asyncio.to_thread(_known, store)).values():  # noqa: ASYNC110 - it rings no bell
             await asyncio.sleep(LOOK_S)
 
 
-def _known(database: Path) -> dict[str, str]:
+def _known(store: str) -> dict[str, str]:
     """Return the state of every event."""
-    with closing(sqlite3.connect(database, timeout=30)) as connection:
-        if not connection.execute("select 1 from sqlite_master where name = 'events'").fetchall():
+    engine = open_engine(store)
+    try:
+        if not inspect(engine).has_table("events"):
             return {"none": "pending"}
-        return dict(connection.execute("select id, state from events").fetchall())
+        with engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.exec_driver_sql("select id, state from events")}
+    finally:
+        engine.dispose()
 
 
 def judge(kills: int, application: Application, committed: set[str], known: dict[str, str], seconds: float) -> Figures:
@@ -212,8 +217,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--store", default="", metavar="URL", help="an empty database; an SQLite file of its own unless given"
+    )
     arguments = parser.parse_args()
-    figures = asyncio.run(kill_again_and_again(arguments.kills, arguments.seed))
+    figures = asyncio.run(kill_again_and_again(arguments.kills, arguments.seed, arguments.store))
     print(json.dumps(asdict(figures)))
     return 0 if figures.good else 1
 

@@ -27,7 +27,7 @@ PATIENT_S = 60.0
 """On a machine that is busy with other things nobody may lose patience: that would change the order on purpose."""
 
 
-async def live(database: str, url: str, secret: str, seed: int, *, loaded: bool) -> None:
+async def live(store_url: str, url: str, secret: str, seed: int, *, loaded: bool) -> None:
     """Live until killed; with `loaded` false there are no new calls."""
     settings = WebhookSettings(
         url=url,
@@ -39,7 +39,7 @@ async def live(database: str, url: str, secret: str, seed: int, *, loaded: bool)
         inform_timeout_s=PATIENT_S,
     )
     async with (
-        Store.open(StoreSettings(url=f"sqlite:///{database}")) as store,
+        Store.open(StoreSettings(url=store_url)) as store,
         open_session(settings) as session,
         asyncio.TaskGroup() as group,
     ):
@@ -93,7 +93,7 @@ async def _ignore(_: Outcome) -> None:
 
 def main() -> None:
     """Begin a life for each line on standard input (a seed, or `drain`); answer with its process id."""
-    database, url, secret = sys.argv[1:]
+    store_url, url, secret = sys.argv[1:]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     ledger.STORE_WAIT_S = PATIENT_S
     for module in (flight, lane, ways):
@@ -105,7 +105,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             seed = 0 if word == "drain" else int(word)
-            asyncio.run(live(database, url, secret, seed, loaded=word != "drain"))
+            asyncio.run(live(store_url, url, secret, seed, loaded=word != "drain"))
             os._exit(0)
         print("life", child, file=sys.stderr, flush=True)
 

@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.databases import database, empty, postgresql, sqlite  # noqa: F401 - fixtures
 from tests.news import DEADLINE_S, News
 from voicebot import live
 from voicebot.app import running

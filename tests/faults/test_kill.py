@@ -21,8 +21,8 @@ def kills(monkeypatch):
 
 
 @pytest.mark.timeout(180)
-def test_nothing_is_lost_over_kills():
-    command = [sys.executable, str(BENCH), "--kills", str(KILLS), "--seed", "7"]
+def test_nothing_is_lost_over_kills(database):
+    command = [sys.executable, str(BENCH), "--kills", str(KILLS), "--seed", "7", "--store", database.url]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(done.stdout)

@@ -28,7 +28,7 @@ SHARED = {
     "opentelemetry.exporter": "opentelemetry-exporter-otlp-proto-http",
     "opentelemetry": "opentelemetry-api",
 }
-WITH_SDK = Path("tracing", "sdk.py")
+WITH_EXTRA = {Path("tracing", "sdk.py"): "otel", Path("store", "postgresql.py"): "postgresql"}
 
 
 def normal(name: str) -> str:
@@ -66,12 +66,15 @@ def distribution(module: str) -> str:
 
 
 def in_package(*, local: bool) -> set[str]:
-    files = (path for path in (ROOT / "voicebot").rglob("*.py") if path != ROOT / "voicebot" / WITH_SDK)
+    files = (
+        path for path in (ROOT / "voicebot").rglob("*.py") if path.relative_to(ROOT / "voicebot") not in WITH_EXTRA
+    )
     return set().union(*(imported(path) for path in files if ("local" in path.parts) is local))
 
 
-def test_only_one_module_needs_the_sdk_of_opentelemetry():
-    assert imported(ROOT / "voicebot" / WITH_SDK) - ALLOWED == names(PROJECT["optional-dependencies"]["otel"])
+@pytest.mark.parametrize(("module", "extra"), WITH_EXTRA.items(), ids=str)
+def test_only_one_module_needs_an_extra(module, extra):
+    assert imported(ROOT / "voicebot" / module) - ALLOWED == names(PROJECT["optional-dependencies"][extra])
 
 
 def test_every_import_of_the_service_is_declared():

@@ -5,11 +5,12 @@ import sqlite3
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy.dialects import postgresql
 
+from tests.databases import Database
 from voicebot.config import StoreSettings
 from voicebot.errors import PeerUnavailable
 from voicebot.store import (
@@ -24,18 +25,22 @@ from voicebot.store import (
     UtteranceRow,
 )
 from voicebot.store.cursors import from_cursor, to_cursor
-from voicebot.store.search import _described, _gin_hits, calls_where
-from voicebot.store.search_index import TURNS, _gin
-from voicebot.store.search_query import Term, fts5, parse, tsquery
+from voicebot.store.database import open_engine
+from voicebot.store.search import _gin_hits
+from voicebot.store.search_index import INDEXED
+from voicebot.store.search_query import Term, fts5, parse, plain, tsquery
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
 DEADLINE_S = 50
 
 
 @asynccontextmanager
-async def running(folder):
-    settings = StoreSettings(url=f"sqlite:///{folder}/calls.db")
-    async with asyncio.timeout(DEADLINE_S), Store.open(settings) as store, asyncio.TaskGroup() as group:
+async def running(database):
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        Store.open(StoreSettings(url=database.url)) as store,
+        asyncio.TaskGroup() as group,
+    ):
         group.create_task(store.run())
         yield store
         await store.close()
@@ -87,8 +92,8 @@ async def pages(read, limit):
 # --- one call --------------------------------------------------------------------------------------
 
 
-async def test_a_call_comes_back_whole_and_in_order(tmp_path):
-    async with running(tmp_path) as store:
+async def test_a_call_comes_back_whole_and_in_order(database):
+    async with running(database) as store:
         entry = {"kind": "digits", "value": "12", "complete": True}
         await keep(
             store,
@@ -114,11 +119,10 @@ async def test_a_call_comes_back_whole_and_in_order(tmp_path):
         assert await store.history.call("CA2") is None
 
 
-async def test_what_is_not_known_is_null_and_not_the_json_value(tmp_path):
-    async with running(tmp_path) as store:
+async def test_what_is_not_known_is_null_and_not_the_json_value(database):
+    async with running(database) as store:
         await keep(store, call(), turn(1, "a"))
-    with closing(sqlite3.connect(tmp_path / "calls.db")) as connection:
-        assert connection.execute("select entry is null, latency is null from turns").fetchall() == [(1, 1)]
+    assert database.look("select entry is null, latency is null from turns") == [(True, True)]
 
 
 # --- calls -----------------------------------------------------------------------------------------
@@ -145,8 +149,8 @@ FILTERS = [
 
 
 @pytest.fixture
-async def some_calls(tmp_path):
-    async with running(tmp_path) as store:
+async def some_calls(database):
+    async with running(database) as store:
         await keep(
             store,
             call("CA1"),
@@ -175,8 +179,8 @@ async def test_turns_are_counted(some_calls):
     assert {found.id: found.turns for found in page.items} == {"CA1": 2, "CA2": 0, "CA3": 0, "CA4": 0}
 
 
-async def test_calls_of_one_instant_are_neither_lost_nor_doubled(tmp_path):
-    async with running(tmp_path) as store:
+async def test_calls_of_one_instant_are_neither_lost_nor_doubled(database):
+    async with running(database) as store:
         await keep(store, *(call(f"CA{number}") for number in range(7)))
         found, count = await pages(lambda n, after: store.history.calls(CallFilter(), n, after), 3)
         assert ([one.id for one in found], count) == ([f"CA{number}" for number in range(6, -1, -1)], 3)
@@ -212,8 +216,8 @@ def shown(hit):
         pytest.param("unheard", [], id="what-was-not-heard"),
     ],
 )
-async def test_search(tmp_path, query, found):
-    async with running(tmp_path) as store:
+async def test_search(database, query, found):
+    async with running(database) as store:
         await keep(
             store,
             call(),
@@ -226,8 +230,8 @@ async def test_search(tmp_path, query, found):
         assert [shown(hit) for hit in (await store.history.search(query)).items] == found
 
 
-async def test_a_hit_says_where(tmp_path):
-    async with running(tmp_path) as store:
+async def test_a_hit_says_where(database):
+    async with running(database) as store:
         await keep(store, call(), turn(7, "words", second=2, track="agent"), utterance("words", second=3))
         said, heard = (await store.history.search("words")).items
         assert (said.kind, said.track, said.number, said.at) == ("utterance", None, None, NOW + timedelta(seconds=3))
@@ -236,8 +240,8 @@ async def test_a_hit_says_where(tmp_path):
         assert heard.at == NOW + timedelta(seconds=2)
 
 
-async def test_the_pages_of_a_search_hold_every_hit_once_newest_first(tmp_path):
-    async with running(tmp_path) as store:
+async def test_the_pages_of_a_search_hold_every_hit_once_newest_first(database):
+    async with running(database) as store:
         await keep(store, call())
         async with asyncio.TaskGroup() as group:
             for second in range(40):
@@ -248,19 +252,18 @@ async def test_the_pages_of_a_search_hold_every_hit_once_newest_first(tmp_path):
         assert count == 6
 
 
-async def test_a_long_turn_is_cut_around_what_was_found(tmp_path):
-    async with running(tmp_path) as store:
+async def test_a_long_turn_is_cut_around_what_was_found(database):
+    async with running(database) as store:
         await keep(store, call(), turn(1, " ".join(["before"] * 100 + ["needle"] + ["after"] * 100)))
         (hit,) = (await store.history.search("needle")).items
         assert "before [needle] after" in shown(hit)
         assert shown(hit).startswith("…") and shown(hit).endswith("…") and len(shown(hit)) < 200
 
 
-async def test_what_changes_or_goes_is_not_found_any_more(tmp_path):
-    async with running(tmp_path) as store:
+async def test_what_changes_or_goes_is_not_found_any_more(database):
+    async with running(database) as store:
         await keep(store, call(), call("CA2"), turn(1, "first words"), turn(1, "second words", "CA2"))
-        with closing(sqlite3.connect(tmp_path / "calls.db")) as other, other:
-            other.execute("update turns set text = 'others' where call_id = 'CA2'")
+        database.change("update turns set text = 'others' where call_id = 'CA2'")
         assert [hit.call_id for hit in (await store.history.search("words")).items] == ["CA1"]
         assert [hit.call_id for hit in (await store.history.search("others")).items] == ["CA2"]
         await store.delete_call("CA1")
@@ -307,8 +310,8 @@ def test_how_a_query_is_read(query, terms):
         "!" * 999,
     ],
 )
-async def test_a_cursor_of_another_list_is_refused(tmp_path, cursor):
-    async with running(tmp_path) as store:
+async def test_a_cursor_of_another_list_is_refused(database, cursor):
+    async with running(database) as store:
         with pytest.raises(InvalidCursor, match="first page"):
             await store.history.calls(CallFilter(), after=cursor)
         with pytest.raises(InvalidCursor, match="first page"):
@@ -337,16 +340,16 @@ def test_any_word_is_a_cursor_or_refused(word):
 
 
 async def test_a_broken_database_is_a_clear_error(tmp_path):
-    async with running(tmp_path) as store:
-        with closing(sqlite3.connect(tmp_path / "calls.db")) as other, other:
-            other.execute("drop table turns_words")
+    database = Database(f"sqlite:///{tmp_path}/calls.db")
+    async with running(database) as store:
+        database.change("drop table turns_words")
         with pytest.raises(PeerUnavailable, match="no such table: turns_words"):
             await store.history.search("word")
         with pytest.raises(PeerUnavailable, match="no such table: turns_words"):
             await store.tidy_index()
 
 
-# --- PostgreSQL: what is asked of it, without a server ----------------------------------------------------------
+# --- PostgreSQL ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -354,17 +357,42 @@ async def test_a_broken_database_is_a_clear_error(tmp_path):
     [
         pytest.param("table for", "'table' & 'for'", id="words"),
         pytest.param('"for two" tab*', "'for two' & 'tab':*", id="phrase-and-prefix"),
-        pytest.param("o'clock a\\b", "'o''clock' & 'a b'", id="quoted"),
+        pytest.param("o'clock a\\b", "'o clock' & 'a b'", id="signs"),
+        pytest.param("Ångström", "'Angstrom'", id="accents"),
     ],
 )
 def test_a_query_for_postgresql(query, wanted):
     assert tsquery(parse(query)) == wanted
 
 
-def test_postgresql_can_use_its_index():
+def test_no_letter_is_taken_for_a_sign():
+    assert not [sign for sign in map(chr, range(0x11_0000)) if sign.isalnum() and not plain(sign).strip()]
+
+
+@settings(max_examples=300)
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_no_query_is_an_error_of_postgresql(server, query):
+    if terms := parse(query):
+        server.execute("select to_tsquery('simple', %s)", (tsquery(terms),)).fetchall()
+
+
+@pytest.fixture(scope="module")
+def server(postgresql):
+    with psycopg.connect(postgresql.url("postgres"), autocommit=True) as connection:
+        yield connection
+
+
+async def test_postgresql_uses_its_index(postgresql):
     """The expression that is searched must be, to the letter, the one that has the index."""
-    indexed = "to_tsvector('simple', turns.text)"
-    assert _gin(TURNS) == (f"CREATE INDEX turns_words ON turns USING gin ({indexed.replace('turns.', '')})",)
-    hits = _described(TURNS, _gin_hits(TURNS, parse("word"), 7, 3))
-    for statement in (hits, calls_where("word", "postgresql")):
-        assert f"{indexed} @@ to_tsquery('simple', " in str(statement.compile(dialect=postgresql.dialect()))
+    database = postgresql.new()
+    async with running(database):
+        engine = open_engine(database.url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("set enable_seqscan = off")
+            connection.exec_driver_sql("set enable_indexscan = off")
+            for indexed in INDEXED:
+                query = _gin_hits(indexed, parse("word"), 7, 3)
+                sql = query.element.compile(engine, compile_kwargs={"literal_binds": True})
+                plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"explain {sql}"))
+                assert indexed.name in plan
+        engine.dispose()

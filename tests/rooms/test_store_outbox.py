@@ -27,17 +27,20 @@ DEADLINE_S = 50
 
 
 @asynccontextmanager
-async def running(folder):
-    settings = StoreSettings(url=f"sqlite:///{folder}/calls.db")
-    async with asyncio.timeout(DEADLINE_S), Store.open(settings) as store, asyncio.TaskGroup() as group:
+async def running(database):
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        Store.open(StoreSettings(url=database.url)) as store,
+        asyncio.TaskGroup() as group,
+    ):
         group.create_task(store.run())
         yield store
         await store.close()
 
 
 @pytest.fixture
-async def store(tmp_path):
-    async with running(tmp_path) as opened:
+async def store(database):
+    async with running(database) as opened:
         for name in ("CA1", "CA2"):
             await opened.write(
                 CallRow(
@@ -150,8 +153,8 @@ async def test_a_change_without_an_attempt_keeps_what_is_known_of_attempts(store
     assert [one.attempt for one in (await store.outbox.event("CA1/1")).attempts] == [1, 2, 3]
 
 
-async def test_changes_of_one_commit_follow_each_other(tmp_path):
-    async with asyncio.timeout(DEADLINE_S), Store.open(StoreSettings(url=f"sqlite:///{tmp_path}/calls.db")) as store:
+async def test_changes_of_one_commit_follow_each_other(database):
+    async with asyncio.timeout(DEADLINE_S), Store.open(StoreSettings(url=database.url)) as store:
         rows = [change("CA1/1", "pending"), attempt("CA1/1", 1, "delivered")]
         async with asyncio.TaskGroup() as group:
             group.create_task(store.write(_call()))
@@ -263,6 +266,9 @@ async def test_the_backlog_is_counted(store):
     assert await store.outbox.backlog() == Backlog(pending=2, oldest=oldest, dead=1, stopped=1)
 
 
+@pytest.mark.parametrize(
+    "database", ["sqlite"], indirect=True
+)  # PostgreSQL says how it would for a table of millions only
 async def test_counting_the_backlog_reads_no_table_from_end_to_end(store):
     """It is done for whoever asks for the metrics, beside the calls, on a table of millions."""
     for state in ("pending", "dead"):

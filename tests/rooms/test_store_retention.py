@@ -1,8 +1,7 @@
 """Retention: what is too old goes, wholly and for good; what lives or may stay, stays."""
 
 import asyncio
-import sqlite3
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,9 +26,9 @@ DEADLINE_S = 50
 RARE = "zzyzxqq"
 
 
-def make(folder, days=0, numbers=None, **store):
+def make(database, days=0, numbers=None, **store):
     return Settings(
-        store={"url": f"sqlite:///{folder}/calls.db", **store},
+        store={"url": database.url, **store},
         default={"retention_days": days},
         numbers={number: {"retention_days": kept} for number, kept in (numbers or {}).items()},
     )
@@ -120,8 +119,8 @@ async def left(store):
         pytest.param(0.5, {"+15550100": 5}, "in1", id="both"),
     ],
 )
-async def test_what_is_too_old_goes(tmp_path, days, numbers, expected):
-    settings = make(tmp_path, days, numbers)
+async def test_what_is_too_old_goes(database, days, numbers, expected):
+    settings = make(database, days, numbers)
     async with running(settings) as store:
         await store.write(call("in1", 1))
         await store.write(call("in9", 9))
@@ -131,8 +130,8 @@ async def test_what_is_too_old_goes(tmp_path, days, numbers, expected):
 
 
 @pytest.mark.parametrize("sweep_calls", [1, 2, 100])
-async def test_live_calls_and_those_with_an_obstinate_recording_stay(tmp_path, sweep_calls):
-    settings = make(tmp_path, 5, sweep_calls=sweep_calls)
+async def test_live_calls_and_those_with_an_obstinate_recording_stay(database, sweep_calls):
+    settings = make(database, 5, sweep_calls=sweep_calls)
     async with running(settings) as store:
         for name in "abcdef":
             await store.write(call(name, 9))
@@ -144,8 +143,8 @@ async def test_live_calls_and_those_with_an_obstinate_recording_stay(tmp_path, s
         assert beside.forgotten == ["b", "d", "f", "a", "c", "e"]
 
 
-async def test_a_deleted_call_leaves_nothing_behind(tmp_path):
-    settings = make(tmp_path, 5)
+async def test_a_deleted_call_leaves_nothing_behind(database, tmp_path):
+    settings = make(database, 5)
     async with running(settings) as store:
         await store.write(call("CA1", 9, parameters={"note": RARE}))
         await store.write(call("CA2", 1))
@@ -169,18 +168,15 @@ async def test_a_deleted_call_leaves_nothing_behind(tmp_path):
         assert await retention(store, settings).sweep() == 1
         assert (await store.history.search(RARE)).items == ()
         assert len((await store.history.search("words")).items) == 30
-    with closing(sqlite3.connect(tmp_path / "calls.db")) as connection:
-        counts = {
-            table.name: connection.execute(f"select count(*) from {table.name}").fetchone()[0]
-            for table in metadata.sorted_tables
-        }
+    counts = {table.name: database.look(f"select count(*) from {table.name}")[0][0] for table in metadata.sorted_tables}
     assert counts == {name: {"calls": 1, "turns": 30}.get(name, 0) for name in counts}
-    assert RARE.encode() not in (tmp_path / "calls.db").read_bytes()
-    assert b"words" in (tmp_path / "calls.db").read_bytes()
+    if database.kind == "sqlite":
+        assert RARE.encode() not in (tmp_path / "calls.db").read_bytes()
+        assert b"words" in (tmp_path / "calls.db").read_bytes()
 
 
-async def test_words_of_a_call_that_somebody_deleted_leave_the_index_with_the_next_sweep(tmp_path):
-    settings = make(tmp_path)
+async def test_words_of_a_call_that_somebody_deleted_leave_the_index_with_the_next_sweep(sqlite, tmp_path):
+    settings = make(sqlite)
     async with running(settings) as store:
         sweeper = retention(store, settings)
         await sweeper.sweep()
@@ -191,8 +187,8 @@ async def test_words_of_a_call_that_somebody_deleted_leave_the_index_with_the_ne
     assert RARE.encode() not in (tmp_path / "calls.db").read_bytes()
 
 
-async def test_it_sweeps_again_and_again_until_closed(tmp_path, caplog):
-    settings = make(tmp_path, 5, sweep_every_s=0.01)
+async def test_it_sweeps_again_and_again_until_closed(database, caplog):
+    settings = make(database, 5, sweep_every_s=0.01)
     async with running(settings) as store, asyncio.TaskGroup() as group:
         beside, gone = Beside(), asyncio.Event()
         sweeper = Retention(store, settings, lambda _: gone.set() or False, beside.forget, now=lambda: NOW)
@@ -206,11 +202,10 @@ async def test_it_sweeps_again_and_again_until_closed(tmp_path, caplog):
         assert beside.forgotten == ["CA1", "CA2"]
 
 
-async def test_a_store_out_of_order_is_swept_the_next_time(tmp_path):
-    settings = make(tmp_path, 5, sweep_every_s=0.01)
+async def test_a_store_out_of_order_is_swept_the_next_time(database):
+    settings = make(database, 5, sweep_every_s=0.01)
     async with running(settings) as store, asyncio.TaskGroup() as group:
-        with closing(sqlite3.connect(tmp_path / "calls.db")) as other, other:
-            other.execute("alter table events rename to elsewhere")
+        database.change("alter table events rename to elsewhere")
         beside, tried = Beside(), asyncio.Event()
 
         def now():
@@ -224,8 +219,7 @@ async def test_a_store_out_of_order_is_swept_the_next_time(tmp_path):
         tried.clear()
         await tried.wait()
         assert beside.forgotten == []
-        with closing(sqlite3.connect(tmp_path / "calls.db")) as other, other:
-            other.execute("alter table elsewhere rename to events")
+        database.change("alter table elsewhere rename to events")
         while not beside.forgotten:
             tried.clear()
             await tried.wait()

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import literal, select
-from sqlalchemy.dialects import postgresql
 
 from voicebot.config import Settings, StoreSettings
 from voicebot.core.shares import Share, slot
@@ -40,8 +39,8 @@ def test_a_number_is_shared_out_to_the_last(total, of):
     assert max(parts) - min(parts) <= 1
 
 
-def test_sqlite_says_the_same(tmp_path):
-    engine = open_engine(f"sqlite:///{tmp_path / 'x.db'}")
+def test_the_database_says_the_same(database):
+    engine = open_engine(database.url)
     with engine.connect() as connection:
         assert [connection.scalar(select(_Slot(literal(call)))) for call in ODD + IDS] == list(map(slot, ODD + IDS))
     engine.dispose()
@@ -51,14 +50,8 @@ def test_alone_nothing_is_asked_of_the_database():
     assert "slot" not in str(select(literal(1)).where(theirs(Share(), literal("x"))))
 
 
-def test_a_condition_for_postgresql():
-    query = str(select(theirs(Share(1, 3), literal("CA1"))).compile(dialect=postgresql.dialect()))
-    assert "split_part" in query
-    assert "md5" in query
-
-
-async def test_each_worker_is_handed_the_events_of_its_own_calls(tmp_path):
-    settings = StoreSettings(url=f"sqlite:///{tmp_path / 'x.db'}")
+async def test_each_worker_is_handed_the_events_of_its_own_calls(database):
+    settings = StoreSettings(url=database.url)
     now = datetime.now(UTC)
     found = []
     for share in (Share(0, 2), Share(1, 2)):

@@ -208,7 +208,7 @@ class StoreSettings(Section):
     """Where calls, turns and events are kept."""
 
     url: Annotated[str, Field(repr=False)] = "sqlite:///voicebot.db"
-    """An SQLAlchemy URL: a SQLite file, or `postgresql+psycopg://…` with psycopg installed."""
+    """An SQLAlchemy URL: a SQLite file, or `postgresql://…` (the extra `postgresql`)."""
     max_pending: Annotated[int, Field(ge=10, le=1_000_000)] = 10_000
     """Writes waiting for the database before callers wait too."""
     group_commit_rows: Annotated[int, Field(ge=1, le=10_000)] = 256

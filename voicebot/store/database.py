@@ -2,12 +2,21 @@
 
 import sqlite3
 from contextlib import suppress
+from importlib import import_module
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from voicebot.errors import ConfigurationError, LocalProtocolError, PeerUnavailable, VoicebotError
@@ -16,9 +25,24 @@ from voicebot.store import shares
 PEER = "store"
 BUSY_TIMEOUT_S = 2
 """How long SQLite waits for somebody else's lock, unless the URL says otherwise (`?timeout=`)."""
+_MIGRATING = 0x766F6963
+"""The advisory lock that a process takes while it changes PostgreSQL's schema; any number that nobody else takes."""
 MIGRATIONS = "voicebot.store:migrations"
 # One thread writes and few read, so the plain drivers do; an asynchronous one would cost several thread hops a write.
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+_PARAMETERS = {
+    "sqlite": {"timeout": str(BUSY_TIMEOUT_S)},
+    # A server that is gone without a word, or behind a network that is, is noticed in seconds and not after libpq's
+    # and the system's quarter of an hour (PostgreSQL, 34.1.2 Parameter Key Words; tcp_user_timeout is in ms).
+    "postgresql": {
+        "connect_timeout": "5",
+        "tcp_user_timeout": "5000",
+        "keepalives_idle": "5",
+        "keepalives_interval": "2",
+        "application_name": "voicebot",
+    },
+}
+"""What the URL means unless it says otherwise."""
 _PRAGMAS = (
     "journal_mode = WAL",
     # With WAL, NORMAL survives a killed process; only a power cut may take the last commits back.
@@ -32,6 +56,8 @@ _PRAGMAS = (
     # In pages of 4 KiB, eight times SQLite's own: `checkpoint` comes first, and this is what bounds the log without it.
     "wal_autocheckpoint = 8000",
 )
+_PASSING = ("08", "40", "57P")
+"""The connection is gone, other transactions were in the way, the server goes down or comes up (PostgreSQL, Appendix A)."""
 CHECKPOINTS = 3
 """Passes of one checkpoint: what is committed during one is left for the next, and the log begins anew once all is copied."""
 
@@ -40,11 +66,14 @@ def open_engine(url: str) -> Engine:
     """Return an engine for `url`; raises ConfigurationError for a URL that cannot be used."""
     try:
         parsed = _plain(make_url(url))
-        engine = create_engine(parsed, hide_parameters=True)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        # Readers ask a server whether it is still there, for it may have been started anew since they came last.
+        sqlite = parsed.get_backend_name() == "sqlite"
+        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=not sqlite)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"store.url: {error}; install voicebot[postgresql]") from None
+    except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigurationError(f"store.url: {_first_line(error)}") from None
-    if parsed.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "connect", _set_pragmas if sqlite else import_module("voicebot.store.postgresql").prepare)
     return engine
 
 
@@ -57,6 +86,9 @@ def migrate(engine: Engine) -> None:
             if connection.dialect.name == "sqlite":
                 # The driver begins no transaction for CREATE TABLE, and a migration that is killed must leave nothing.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                # Several workers and machines may begin at once; the others find it done.
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
             settings.attributes["connection"] = connection
             command.upgrade(settings, "head")
     except SQLAlchemyError as error:
@@ -86,16 +118,22 @@ def translated(error: SQLAlchemyError) -> VoicebotError:
     return PeerUnavailable(PEER, text)
 
 
+def passes(error: SQLAlchemyError) -> bool:
+    """Say whether PostgreSQL may take a moment later what it did not take now, if it was not the commit that failed.
+
+    SQLite waits by itself for whoever is in its way.
+    """
+    state: str | None = getattr(getattr(error, "orig", None), "sqlstate", "")
+    return isinstance(error, OperationalError) if state is None else state.startswith(_PASSING)  # None: nobody answered
+
+
 def _plain(url: URL) -> URL:
     backend = url.get_backend_name()
     if backend not in _DRIVERS:
         raise ArgumentError(f"{backend} is not supported; use sqlite or postgresql")
     if backend == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ArgumentError("an SQLite database needs a file, as in sqlite:///voicebot.db")
-    plain = url.set(drivername=_DRIVERS[backend])
-    if backend == "sqlite" and "timeout" not in plain.query:
-        return plain.update_query_dict({"timeout": str(BUSY_TIMEOUT_S)})
-    return plain
+    return url.set(drivername=_DRIVERS[backend], query={**_PARAMETERS[backend], **url.query})
 
 
 def _set_pragmas(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -57,29 +57,34 @@ NULLABLE_JSON = JSON(none_as_null=True)
 """None is NULL, not the JSON value `null`."""
 
 
+def _line(length: int) -> String:
+    """A short text of usually no more than `length` characters. PostgreSQL would refuse a longer one with all its row."""
+    return String(length).with_variant(Text(), "postgresql")
+
+
 def _call_id() -> Column[str]:
-    return Column("call_id", String(ID_LENGTH), ForeignKey("calls.id", ondelete="CASCADE"), nullable=False)
+    return Column("call_id", _line(ID_LENGTH), ForeignKey("calls.id", ondelete="CASCADE"), nullable=False)
 
 
 def _event_id() -> Column[str]:
-    return Column("event_id", String(ID_LENGTH), ForeignKey("events.id", ondelete="CASCADE"), nullable=False)
+    return Column("event_id", _line(ID_LENGTH), ForeignKey("events.id", ondelete="CASCADE"), nullable=False)
 
 
 calls = Table(
     "calls",
     metadata,
-    Column("id", String(ID_LENGTH), primary_key=True),
-    Column("from_number", String(100), nullable=False),
-    Column("to_number", String(100), nullable=False),
-    Column("direction", String(10), nullable=False),
-    Column("mode", String(10), nullable=False),
+    Column("id", _line(ID_LENGTH), primary_key=True),
+    Column("from_number", _line(100), nullable=False),
+    Column("to_number", _line(100), nullable=False),
+    Column("direction", _line(10), nullable=False),
+    Column("mode", _line(10), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("parameters", JSON, nullable=False),
     Column("state", JSON, nullable=True),
     Column("ended_at", Instant, nullable=True),
-    Column("reason", String(200), nullable=True),
+    Column("reason", _line(200), nullable=True),
     Column("duration_ms", Integer, nullable=True),
-    Column("carrier_id", String(ID_LENGTH), nullable=True),
+    Column("carrier_id", _line(ID_LENGTH), nullable=True),
     Column("course", NULLABLE_JSON, nullable=True),
     Index(None, "started_at"),
     Index(None, "ended_at"),
@@ -90,12 +95,12 @@ turns = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     _call_id(),
-    Column("track", String(10), nullable=False),
+    Column("track", _line(10), nullable=False),
     Column("number", Integer, nullable=False),
     Column("text", Text, nullable=False),
     Column("translation", Text, nullable=False),
-    Column("digits", String(100), nullable=False),
-    Column("reason", String(20), nullable=False),
+    Column("digits", _line(100), nullable=False),
+    Column("reason", _line(20), nullable=False),
     Column("started_at", Instant, nullable=True),
     Column("ended_at", Instant, nullable=True),
     Column("words", JSON, nullable=False),
@@ -124,7 +129,7 @@ asides = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     _call_id(),
-    Column("kind", String(20), nullable=False),
+    Column("kind", _line(20), nullable=False),
     Column("text", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Index(None, "call_id"),
@@ -133,15 +138,15 @@ asides = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", String(ID_LENGTH), primary_key=True),
+    Column("id", _line(ID_LENGTH), primary_key=True),
     _call_id(),
     Column("sequence", Integer, nullable=False),
-    Column("type", String(40), nullable=False),
+    Column("type", _line(40), nullable=False),
     Column("wants_reply", Boolean, nullable=False),
     Column("url", Text, nullable=True),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
-    Column("state", String(20), nullable=False),
+    Column("state", _line(20), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", Instant, nullable=True),
     Column("delivered_at", Instant, nullable=True),
@@ -160,7 +165,7 @@ copies = Table(
     Column("id", Integer, primary_key=True),
     _event_id(),
     Column("url", Text, nullable=False),
-    Column("state", String(20), nullable=False),
+    Column("state", _line(20), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("first_attempt_at", Instant, nullable=True),
     Column("next_attempt_at", Instant, nullable=True),

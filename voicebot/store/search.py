@@ -1,7 +1,6 @@
 """Finds where something was said: hits page by page, and the calls in which it was."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,6 @@ from sqlalchemy import (
     Integer,
     RowMapping,
     Select,
-    String,
     Subquery,
     column,
     func,
@@ -27,18 +25,10 @@ from sqlalchemy import (
 
 from voicebot.store import schema
 from voicebot.store.cursors import MAX_ID, from_cursor, to_cursor
-from voicebot.store.records import Hit, Page, Part
-from voicebot.store.search_index import CONFIGURATION, INDEXED, TURNS, Indexed
+from voicebot.store.records import Hit, Page
+from voicebot.store.search_index import CONFIGURATION, INDEXED, TURNS, Indexed, vector
 from voicebot.store.search_query import Term, fts5, parse, tsquery
-
-SNIPPET_WORDS = 16
-"""Words around what was found."""
-_OPEN, _CLOSE, _CUT = "\x02", "\x03", "…"
-_HEADLINE = f"StartSel={_OPEN}, StopSel={_CLOSE}, MaxWords={SNIPPET_WORDS}, MinWords={SNIPPET_WORDS // 2}"
-_MARKED = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
-_CONFIGURATION: ColumnElement[str] = literal_column(
-    f"'{CONFIGURATION}'"
-)  # written out, or PostgreSQL does not see that the index fits
+from voicebot.store.snippets import snippet
 
 type Terms = Sequence[Term]
 
@@ -54,7 +44,7 @@ def find(connection: Connection, query: str, limit: int, after: str | None) -> P
         connection.execute(_described(indexed, hits(indexed, terms, before, limit + 1))).mappings().all()
         for indexed, before in zip(INDEXED, positions, strict=True)
     ]
-    return _page(found, positions, limit)
+    return _page(found, positions, limit, terms)
 
 
 def calls_where(query: str, dialect: str) -> CompoundSelect[Any]:
@@ -70,14 +60,14 @@ def _positions(after: str | None) -> tuple[int, ...]:
     return tuple(int(str(key)) for key in from_cursor(after, *(int for _ in INDEXED)))
 
 
-def _page(found: Sequence[Sequence[RowMapping]], positions: Sequence[int], limit: int) -> Page[Hit]:
+def _page(found: Sequence[Sequence[RowMapping]], positions: Sequence[int], limit: int, terms: Terms) -> Page[Hit]:
     """Merge the tables' hits, each newest first, by time."""
     last, taken = list(positions), [0] * len(found)
     hits: list[Hit] = []
     while len(hits) < limit and (heads := [n for n, rows in enumerate(found) if taken[n] < len(rows)]):
         newest = max(heads, key=lambda n: _at(found[n][taken[n]]))
         row = found[newest][taken[newest]]
-        hits.append(_hit(row))
+        hits.append(_hit(row, terms))
         last[newest] = row["id"]
         taken[newest] += 1
     more = any(count < len(rows) for count, rows in zip(taken, found, strict=True))
@@ -89,21 +79,16 @@ def _at(row: RowMapping) -> datetime:
     return at
 
 
-def _hit(row: RowMapping) -> Hit:
-    fields: dict[str, Any] = {**row, "snippet": tuple(_parts(row["snippet"]))}
-    del fields["id"]
+def _hit(row: RowMapping, terms: Terms) -> Hit:
+    fields: dict[str, Any] = {**row, "snippet": snippet(row["text"], terms)}
+    del fields["id"], fields["text"]
     return Hit(**fields)
 
 
-def _parts(snippet: str) -> Iterator[Part]:
-    for number, piece in enumerate(_MARKED.split(snippet)):
-        if piece:
-            yield Part(piece, match=number % 2 == 1)
-
-
 def _described(indexed: Indexed, hits: Subquery) -> Select[Any]:
-    """Add to the numbers and snippets of rows what a hit has."""
+    """Add to the numbers of rows what a hit has."""
     said, calls = schema.metadata.tables[indexed.table], schema.calls
+    text = said.c[indexed.column].label("text")
     own: Sequence[ColumnElement[Any]]
     if indexed is TURNS:
         # A turn of keys alone has no times of its own, but words are what was found.
@@ -117,7 +102,7 @@ def _described(indexed: Indexed, hits: Subquery) -> Select[Any]:
             said.c.started_at.label("at"),
         )
     return (
-        select(said.c.id, said.c.call_id, calls.c.from_number, calls.c.to_number, *own, hits.c.snippet)
+        select(said.c.id, said.c.call_id, calls.c.from_number, calls.c.to_number, *own, text)
         .join_from(hits, said, said.c.id == hits.c.id)
         .join(calls, calls.c.id == said.c.call_id)
         .order_by(hits.c.id.desc())
@@ -130,9 +115,8 @@ def _described(indexed: Indexed, hits: Subquery) -> Select[Any]:
 def _fts5_hits(indexed: Indexed, terms: Terms, before: int, limit: int) -> Subquery:
     """Read the index backwards: its rows come newest first by themselves, so a page costs the same for any word."""
     index = table(indexed.name, column("rowid", Integer))
-    snippet = func.snippet(literal_column(indexed.name), 0, _OPEN, _CLOSE, _CUT, SNIPPET_WORDS, type_=String)
     return (
-        select(index.c.rowid.label("id"), snippet.label("snippet"))
+        select(index.c.rowid.label("id"))
         .where(_matches(indexed, terms), index.c.rowid < literal(before, BigInteger))
         .order_by(index.c.rowid.desc())
         .limit(limit)
@@ -155,10 +139,8 @@ def _matches(indexed: Indexed, terms: Terms) -> ColumnElement[bool]:
 
 def _gin_hits(indexed: Indexed, terms: Terms, before: int, limit: int) -> Subquery:
     said = schema.metadata.tables[indexed.table]
-    wanted = func.to_tsquery(_CONFIGURATION, tsquery(terms))
-    snippet = func.ts_headline(_CONFIGURATION, said.c[indexed.column], wanted, _HEADLINE, type_=String)
     return (
-        select(said.c.id, snippet.label("snippet"))
+        select(said.c.id)
         .where(_contains(indexed, terms), said.c.id < literal(before, BigInteger))
         .order_by(said.c.id.desc())
         .limit(limit)
@@ -171,6 +153,5 @@ def _gin_calls(indexed: Indexed, terms: Terms) -> Select[Any]:
 
 
 def _contains(indexed: Indexed, terms: Terms) -> ColumnElement[bool]:
-    said = schema.metadata.tables[indexed.table].c[indexed.column]
-    vector = func.to_tsvector(_CONFIGURATION, said)
-    return vector.op("@@", is_comparison=True)(func.to_tsquery(_CONFIGURATION, tsquery(terms)))
+    wanted = func.to_tsquery(literal_column(f"'{CONFIGURATION}'"), tsquery(terms))
+    return literal_column(vector(indexed)).op("@@", is_comparison=True)(wanted)

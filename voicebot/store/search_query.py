@@ -1,6 +1,7 @@
 """What a person types into a search box, as full-text queries of the databases."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,15 @@ MAX_TERMS = 16
 LEAST_PREFIX = 2
 """One letter begins too many words to be worth a search: it is taken as a word."""
 
+ACCENTS = r"[\u0300-\u036f]+"
+"""What parts a letter from its plain form once it is taken apart (Unicode, Combining Diacritical Marks)."""
+SIGNS = r"[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7\u2000-\u206f]+"
+"""Signs that part words, none of them a letter or digit: those of ASCII and Latin-1, and general punctuation.
+
+Both are expressions of Python and of PostgreSQL, written out because what a letter is depends there on the locale.
+"""
+
+_ACCENTS, _SIGNS = re.compile(ACCENTS), re.compile(SIGNS)
 _TERM = re.compile(r'"([^"]*)(?:"|$)|([^\s"]+)')
 
 
@@ -39,7 +49,17 @@ def fts5(terms: Sequence[Term]) -> str:
 
 def tsquery(terms: Sequence[Term]) -> str:
     """Return the terms as PostgreSQL's `to_tsquery` takes them, each quoted; several words in one are a phrase."""
-    return " & ".join(_quoted(term.text) + (":*" if term.prefix else "") for term in terms)
+    return " & ".join(f"'{plain(term.text)}'" + (":*" if term.prefix else "") for term in terms)
+
+
+def plain(text: str) -> str:
+    """Return a text as PostgreSQL's index has it (`search_index`): no accents, blanks for signs that part words."""
+    return _SIGNS.sub(" ", without_accents(text))
+
+
+def without_accents(text: str) -> str:
+    """Return a text whose letters have lost their accents."""
+    return _ACCENTS.sub("", unicodedata.normalize("NFD", text))
 
 
 def _term(phrase: str, word: str) -> Term:
@@ -47,7 +67,3 @@ def _term(phrase: str, word: str) -> Term:
         return Term(phrase)
     begin = word.rstrip("*")
     return Term(begin, prefix=len(begin) < len(word) and len(begin) >= LEAST_PREFIX)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", " ").replace("'", "''") + "'"

@@ -17,7 +17,7 @@ from voicebot.core.shares import Share
 from voicebot.errors import PeerUnavailable, VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.store import schema
-from voicebot.store.database import checkpoint, migrate, open_engine, translated
+from voicebot.store.database import checkpoint, migrate, open_engine, passes, translated
 from voicebot.store.group_commit import Faults, GroupCommit, Told
 from voicebot.store.history import History
 from voicebot.store.outbox import Outbox
@@ -34,6 +34,10 @@ CHECKPOINT_ROWS = 200
 """After so many rows what was committed is copied from SQLite's log: some thousand pages."""
 WAY_S = 0.005
 """The loop gives way to a commit for so long at most; another database than SQLite does its work elsewhere."""
+PATIENCE_S = 20.0
+"""How long a commit waits for a PostgreSQL server that is started anew, or for another to take its place."""
+AGAIN_S = 0.2
+"""Time between two tries of it."""
 RETRY_S = 1.0
 """Time between two tries whether a store that was out of order is in order again."""
 
@@ -245,12 +249,20 @@ class Store:
         return self._connection
 
     def _transaction(self, rows: Sequence[Row]) -> VoicebotError | None:
-        try:
-            with self._connected().begin():
-                self._statements.execute(self._connected(), rows)
-        except SQLAlchemyError as error:
-            return translated(error)
-        return None
+        """Write all rows or none. A server that was in order and is started anew is waited for, with what is to be written."""
+        until = time.monotonic() + (0 if self._fault else PATIENCE_S)
+        while True:
+            committing = False
+            try:
+                with self._connected().begin():
+                    self._statements.execute(self._connected(), rows)
+                    committing = True  # if the connection is lost now, nobody knows whether they are kept
+            except SQLAlchemyError as error:
+                if committing or not passes(error) or time.monotonic() > until:
+                    return translated(error)
+                time.sleep(AGAIN_S)
+            else:
+                return None
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -58,6 +58,8 @@ class Redeliverer:
         self._slots = asyncio.Semaphore(shared.settings.background_requests)
         self._busy: set[str] = set()
         """Calls with an event under way here."""
+        self._set_aside: set[str] = set()
+        """Calls with an event that broke us: left to the next start, so that it breaks nobody else's delivery."""
         self._flights: set[Flight] = set()
         self._bell = asyncio.Event()
         self._closing = False
@@ -89,7 +91,7 @@ class Redeliverer:
         room = TAKEN * self._settings.background_requests - len(self._busy)
         if room <= 0:
             return ()  # the bell rings when one is done
-        passing = [*self._busy, *self._ways.claimed()]
+        passing = [*self._busy, *self._set_aside, *self._ways.claimed()]
         try:
             if not self._copies:
                 self._endpoints.refresh([endpoint.url for endpoint in await self._outbox.stopped()])
@@ -120,6 +122,10 @@ class Redeliverer:
         try:
             async with self._slots:
                 sent = not self._closing and await self._attempt(due)
+        except Exception:
+            log.exception("webhook.delivery_broken", call=due.call_id, event_id=due.event_id, event_type=due.type)
+            self._set_aside.add(due.call_id)
+            sent = False
         finally:
             self._busy.discard(due.call_id)
         if sent:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Self
 
+import structlog
+
 from voicebot.config import SonioxSettings
 from voicebot.errors import LocalProtocolError, PeerError, PeerProtocolError, PeerUnavailable
 from voicebot.metrics import Metrics
@@ -96,6 +98,8 @@ class Voices:
     async def _run(self, socket: TtsSocket) -> None:
         try:
             await socket.run()
+        except Exception:  # noqa: BLE001 - its streams were told; those of other sockets go on
+            structlog.get_logger().exception("tts.broken")
         finally:
             self._sockets.remove(socket)
 

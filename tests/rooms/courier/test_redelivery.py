@@ -3,7 +3,9 @@
 import asyncio
 from datetime import timedelta
 
+import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 from standardwebhooks import Webhook
 
@@ -49,6 +51,26 @@ async def test_an_address_that_is_none_holds_nobody_up(app, bench):
         await service.put(app.url, 1, call="CA2")
         await app.wait_for(1)
     assert "label empty" in attempts(bench, "error")[0][0]
+
+
+async def test_a_bug_with_one_event_holds_nobody_else_up(app, bench):
+    async def break_at(_session, _context, asked):
+        if asked.url.path == "/broken":
+            raise RuntimeError("a bug")
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(break_at)
+    tracing.freeze()
+    bench.session.trace_configs.append(tracing)
+    async with running(bench, calls=["CA1", "CA2"], **SOON) as service:
+        with structlog.testing.capture_logs() as log:
+            await service.put(app.url.replace("/hook", "/broken"), 1)
+            await service.put(app.url, 1, call="CA2")
+            await service.settled("pending", "delivered")
+            await service.put(app.url, 2, call="CA2")
+            await service.settled("pending", "delivered", "delivered")
+    (broken,) = [line for line in log if line["log_level"] == "error"]
+    assert (broken["event"], broken["event_id"]) == ("webhook.delivery_broken", "evt_CA1_1")
 
 
 async def test_calls_go_side_by_side_up_to_a_bound(app, bench):

@@ -28,6 +28,43 @@ async def test_broken_before_audio_starts_again_once(tts, soniox, settings, runn
     assert len(double.peers) == 2
 
 
+async def test_a_bug_on_one_socket_ends_its_streams_alone(tts, soniox, settings, running):
+    class Broken:
+        def __init__(self):
+            self.error = None
+
+        def heard(self, speech):
+            raise RuntimeError("a bug")
+
+        def failed(self, error, *, retry):
+            self.error = error
+
+    asked, other = asyncio.Event(), asyncio.Event()
+
+    async def bad(peer):
+        await asked.wait()
+        await peer.socket.send(tts.audio("s", b"audio"))
+        await peer.hold()
+
+    class Slow(tts.Synthesizer):
+        async def answer(self, peer, stream_id, data):
+            await other.wait()
+            await super().answer(peer, stream_id, data)
+
+    double = await soniox(bad, Slow())
+    voices, broken = Voices(settings(double, tts_streams_per_socket=1)), Broken()
+    async with running(voices) as task, asyncio.timeout(10):
+        socket = voices.socket()
+        socket.add("s", broken)
+        speaking = asyncio.create_task(tts.spoken(voices, "others"))
+        asked.set()
+        while broken.error is None:
+            await asyncio.sleep(0.01)
+        other.set()
+        assert await speaking == b"others"
+        assert not task.done()
+
+
 async def test_broken_after_audio_began(tts, soniox, settings, running):
     async def breaks(peer):
         stream_id = json.loads(await peer.next())["stream_id"]

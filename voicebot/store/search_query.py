@@ -37,8 +37,8 @@ def parse(query: str) -> tuple[Term, ...]:
 
     Signs without a letter or digit count for nothing. All terms must be found.
     """
-    plain = query[:MAX_CHARS].encode(errors="ignore").decode().replace("\0", " ")
-    terms = (_term(phrase, word) for phrase, word in _TERM.findall(plain))
+    said = query[:MAX_CHARS].encode(errors="ignore").decode().replace("\0", " ")
+    terms = (_term(phrase, word) for phrase, word in _TERM.findall(said))
     return tuple(term for term in terms if any(sign.isalnum() for sign in term.text))[:MAX_TERMS]
 
 

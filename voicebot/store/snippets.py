@@ -7,7 +7,7 @@ from voicebot.store.records import Part
 from voicebot.store.search_query import ACCENTS, Term, without_accents
 
 WORDS = 16
-"""Words that are shown, at most."""
+"""Words that are shown, at most, unless a phrase that was found is longer."""
 LEAD = 6
 """Words before the first that matches, where what follows fills the rest."""
 CUT = "…"
@@ -21,11 +21,9 @@ def snippet(text: str, terms: Sequence[Term]) -> tuple[Part, ...]:
     """Return the part of a text that shows most of the terms; one that shows none begins at the beginning."""
     words = [match.span() for match in _WORD.finditer(text)]
     found = _found([without_accents(text[first:last]).lower() for first, last in words], terms)
-    room = max(
-        (last - first for (first, last), _ in found), default=0
-    )  # a phrase may be longer than what is shown else
-    begin = _begin(found, len(words), max(room, WORDS))
-    return tuple(_parts(text, words, found, begin, min(begin + max(room, WORDS), len(words))))
+    room = max(WORDS, *(last - first for (first, last), _ in found), 0)
+    begin = _begin(found, len(words), room)
+    return tuple(_parts(text, words, found, begin, min(begin + room, len(words))))
 
 
 def _found(words: Sequence[str], terms: Sequence[Term]) -> list[tuple[Span, int]]:

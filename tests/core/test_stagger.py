@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.core.stagger import earlier
+from voicebot.core.stagger import Phase, earlier
 
 
 def after(places, count):
@@ -39,3 +39,25 @@ def test_any_streams(data, count):
     ordered = sorted(before.values(), reverse=True)
     best = sum(max(0, size - least - (rank < over)) for rank, size in enumerate(ordered))
     assert fewest == best, "the fullest places keep what is above the least"
+
+
+# --- where a stream is -----------------------------------------------------------------------------
+
+
+def test_every_frame_has_its_place():
+    phase = Phase()
+    found = []
+    for frame in range(7):
+        phase.note(1_000 + 20 * frame, 20 * frame)
+        found.append(phase.place(5))
+    assert found == [0, 1, 2, 3, 4, 0, 1]
+
+
+@given(st.lists(st.integers(0, 400), min_size=1), st.integers(0, 10**9), st.integers(1, 25))
+def test_a_late_read_is_in_the_place_of_one_in_time(late_ms, begin_ms, count):
+    punctual, phase = Phase(), Phase()
+    for number, late in enumerate([0, *late_ms]):
+        newest = 100 * number
+        punctual.note(begin_ms + newest, newest)
+        phase.note(begin_ms + newest + late, newest)
+        assert phase.place(count) == punctual.place(count)

@@ -12,7 +12,7 @@ import uvloop
 from tests.web.conftest import FRAME
 from voicebot import live
 from voicebot.core.batching import Batching
-from voicebot.web.inlet import Inlets
+from voicebot.web.inlet import Inlet, Inlets
 from voicebot.web.low_water import FRAME_HEAD, LowWater
 
 HELLO = [{"at_ms": 300, "say": "hello there", "until_ms": 600, "end_ms": 800}]
@@ -263,6 +263,24 @@ async def test_a_batch_that_comes_earlier_is_short_once(house, carrier, busy, in
 
 
 @linux
+async def test_the_longest_batch_is_collected_whole(house, carrier, busy, monkeypatch):
+    runs, hear = [], Inlet.hear
+
+    def heard(self, run, message_bytes):
+        runs.append(len(run))
+        hear(self, run, message_bytes)
+
+    monkeypatch.setattr(Inlet, "hear", heard)
+    h = await house(HELLO)
+    h.service.calls._rooms.batching.ms = 500
+    async with carrier(h) as twilio, twilio.talking() as stream:
+        await flow(stream, until=lambda: 25 in runs, pace_s=0.015)
+        await stream.stop()
+        await stream.closed()
+        await h.empty()
+
+
+@linux
 async def test_streams_that_begin_together_are_read_one_after_the_other(house, carrier, busy, inlets):
     h = await house(HELLO)
     async with carrier(h) as twilio, AsyncExitStack() as stack:
@@ -279,10 +297,10 @@ async def test_streams_that_begin_together_are_read_one_after_the_other(house, c
         await h.empty()
 
 
-async def flow(*streams, until):
+async def flow(*streams, until, pace_s=0.02):
     """Frames in all streams, at the pace of a phone and at the same moments, until it is so."""
     async with asyncio.timeout(60):
         while not until():
             for stream in streams:
                 await stream.media()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pace_s)

@@ -149,8 +149,8 @@ class SonioxSettings(Section):
     """A keepalive is sent after so long without audio; Soniox closes after 20 s (connection keepalive)."""
     finish_timeout_s: Seconds = 3
     """From end of audio to `finished`."""
-    batch_ms: Annotated[int, Field(ge=20, le=500)] = 100
-    """Most audio collected before one upstream message: 20 ms while the process has time, up to this the busier it is; what is read together goes up together, up to twice as much. Finalize and end of audio flush it."""
+    batch_ms: Annotated[int, Field(ge=20, le=500)] = 200
+    """Most audio collected before one upstream message: 20 ms while the process has time, up to half of this the busier it is, and to all of it when the core is nearly full; what is read together goes up together, up to twice as much. Finalize and end of audio flush it."""
     max_message_bytes: int = 1_048_576
     tts_first_audio_timeout_s: Seconds = 5
     tts_idle_close_s: Seconds = 30

@@ -7,6 +7,9 @@ from voicebot.core.audio import FRAME_MS
 BUSY, IDLE = 0.4, 0.25
 """Shares of the time. A frame more in every batch saves up to a quarter of the work, so they lie further apart than that:
 the batch that has just grown must not look idle, nor the one that has just shrunk busy."""
+FULL, EASED = 0.85, 0.6
+"""The same for the upper half of the way: a caller who waits for longer batches is worse off, unless he would wait for the
+process."""
 MEMORY_S = 1.0
 """What was measured counts for about so long."""
 STEP_S = 1.0
@@ -18,6 +21,7 @@ class Batching:
 
     def __init__(self, limit_ms: int) -> None:
         self._limit_ms = limit_ms
+        self._half_ms = -(-limit_ms // (2 * FRAME_MS)) * FRAME_MS
         self._busy = self._held_s = 0.0
         self.ms = min(FRAME_MS, limit_ms)
         """Length of a batch."""
@@ -40,7 +44,11 @@ class Batching:
         self._held_s += elapsed_s
         if self._held_s < STEP_S:
             return
-        steps = -(-self.ms // FRAME_MS) + (self._busy > BUSY) - (self._busy < IDLE)
+        steps = -(-self.ms // FRAME_MS)
+        if self._busy > (BUSY if self.ms < self._half_ms else FULL):
+            steps += 1 if self.ms < self._half_ms else 2
+        elif self._busy < (IDLE if self.ms <= self._half_ms else EASED):
+            steps -= 1
         ms = min(max(steps, 1) * FRAME_MS, self._limit_ms)
         if ms != self.ms:
             self.ms, self._held_s = ms, 0.0

@@ -10,7 +10,7 @@ from voicebot.config import TwilioSettings
 from voicebot.core.audio import FRAME_MS
 from voicebot.core.batching import Batching
 from voicebot.core.events import Media
-from voicebot.core.stagger import earlier
+from voicebot.core.stagger import Phase, earlier
 from voicebot.web.low_water import LowWater
 from voicebot.wire import twilio
 
@@ -20,8 +20,8 @@ LOOK_S = 0.1
 """Every stream is looked at so often."""
 PONG = 0.5
 """A ping must be answered within this share of the time without a message after which it is sent."""
-STOPPED_S = 0.2
-"""Without audio for so long, nothing may be left lying in the kernel."""
+LATE_S = 0.1
+"""Audio that is later than its batch by so much may have stopped: nothing may be left lying in the kernel."""
 SPREAD_S = 1.0
 """Streams are spread anew so often."""
 
@@ -39,6 +39,7 @@ class Inlet:
         self._message_bytes = 0
         self._frames, self._early, self._short = 1, 0, False
         self._audio_at = float("-inf")
+        self._phase = Phase()
         self._pinged_at = float("-inf")
         self._given_up = False
         self.touched_at = self._loop.time()
@@ -69,6 +70,7 @@ class Inlet:
         """Let the leg hear frames that came together, each in a message of about this length."""
         self._message_bytes = message_bytes
         self.touched_at = self._audio_at = now = self._loop.time()
+        self._phase.note(now * 1_000, run[-1].timestamp_ms)
         for change in self._leg.hear(run, now):
             if self._untold or not self._call.offer(change):
                 self._untold.append(change)
@@ -85,12 +87,12 @@ class Inlet:
         self._leg.flush()
 
     def collects(self, now: float) -> bool:
-        """Say whether audio flows, and the kernel collects it."""
-        return self._low_water.raised and now - self._audio_at < STOPPED_S
+        """Say whether audio of one track flows, and the kernel collects it."""
+        return self._low_water.raised and not self._stopped(now) and len(self._leg.tracks) == 1
 
     def place(self, frames: int) -> int:
-        """Return in which frame of a batch's time the audio was read, counted from 0."""
-        return int(self._audio_at * 1_000 / FRAME_MS) % frames
+        """Return in which frame of a batch's time the audio comes, counted from 0; only after some was heard."""
+        return self._phase.place(frames)
 
     def come_earlier(self, frames: int) -> None:
         """Let the batch after this one be so many messages shorter; all later ones come earlier by that."""
@@ -105,7 +107,7 @@ class Inlet:
 
     def look(self, now: float, frames: int, settings: TwilioSettings) -> None:
         """See whether the stream has fallen silent; wait for `frames` at a time as long as it flows."""
-        if now - self._audio_at >= STOPPED_S:
+        if self._stopped(now):
             self._low_water.lower()
         elif not self._short:
             self._frames = frames
@@ -121,6 +123,9 @@ class Inlet:
         elif not asked:
             self._pinged_at = now
             self._ping()
+
+    def _stopped(self, now: float) -> bool:
+        return now - self._audio_at >= self._frames * FRAME_MS / 1_000 + LATE_S
 
 
 class Inlets:

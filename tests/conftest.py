@@ -38,12 +38,14 @@ SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 PACE = 6.0
 # Tests in these folders live in real time: phones that talk, services that are killed and come back.
 IN_REAL_TIME = {"cli", "contract", "faults", "local", "service", "workers"}
+# But for these: the one looks at no clock, the other has all the patience there is.
+AT_ANY_TIME = {"test_kill.py", "test_shares.py"}
 
 
 def pytest_collection_modifyitems(items):
     """With several processes and `--dist loadgroup`, what lives in real time runs in one of them, one after another."""
     for item in items:
-        if IN_REAL_TIME & set(item.path.relative_to(Path(__file__).parent).parts):
+        if IN_REAL_TIME & set(item.path.relative_to(Path(__file__).parent).parts) and item.path.name not in AT_ANY_TIME:
             item.add_marker(pytest.mark.xdist_group("real-time"))
 
 

@@ -132,8 +132,8 @@ def batches(cpu_s, lag_s):
 
 def test_batches_grow_with_the_processor_time_and_with_the_lag():
     assert batches(0.01, 0.001) == [20]
-    assert batches(0.09, 0.0) == [20, 40, 60, 80, 100]
-    assert batches(0.01, 0.05) == [20, 40, 60, 80, 100]
+    assert batches(0.09, 0.0) == [20, 40, 60, 100]
+    assert batches(0.01, 0.05) == [20, 40, 60, 100]
 
 
 def test_two_measurements_at_one_time_say_nothing():

@@ -25,7 +25,7 @@ from voicebot.wire.webhook import new_secret
 
 VICTIM = Path(__file__).with_name("kills_victim.py")
 LONGEST_LIFE_S = 0.8
-"""A life ends at a random moment before this, its start included."""
+"""A life ends at a random moment before this; its start is included every other time."""
 REFUSED = 0.02
 """So many requests are answered with 503."""
 SLOWEST_S = 0.02
@@ -105,11 +105,13 @@ class Lives:
         self._words, self._commits, self._answers = process.stdin, process.stdout, process.stderr
         self.committed: list[str] = []
         """Ids of events whose commit was told."""
+        self.at_work = asyncio.Event()
 
     async def listen(self) -> None:
         """Take what the victim says about its commits."""
         while line := await self._commits.readline():
             self.committed.append(line.decode().strip())
+            self.at_work.set()
 
     def end(self) -> None:
         """Begin no more lives."""
@@ -156,7 +158,10 @@ async def kill_again_and_again(kills: int, seed: int, store: str = "") -> Figure
         store = store or f"sqlite:///{folder}/calls.db"
         async with serving(application) as url, lives(store, url) as told:
             for number in range(1, kills + 1):
+                told.at_work.clear()
                 life = await told.begin(str(number))
+                if number % 2:
+                    await told.at_work.wait()  # every other life is killed at work, however long it takes to begin
                 await asyncio.sleep(chance.random() * LONGEST_LIFE_S)
                 os.kill(life, signal.SIGKILL)
                 if number % 100 == 0:

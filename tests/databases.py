@@ -1,10 +1,11 @@
 """Empty databases for the store: an SQLite file, and one of a real PostgreSQL server that comes as a wheel."""
 
+import asyncio
 import itertools
 import shutil
 import tempfile
 import warnings
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from voicebot.config import StoreSettings
+from voicebot.store import Store
 from voicebot.store.database import migrate, open_engine
 
+DEADLINE_S = 50
 BLANK = "blank"
 """Has the schema; a copy of it costs less than making it anew."""
 
@@ -23,6 +27,10 @@ class Database:
     """What a store is opened with, and a way past it."""
 
     url: str
+
+    @property
+    def settings(self):
+        return StoreSettings(url=self.url)
 
     @property
     def kind(self):
@@ -42,6 +50,15 @@ class Database:
         with engine.begin() as connection:
             yield connection
         engine.dispose()
+
+
+@asynccontextmanager
+async def running(settings):
+    """A store that writes; at the end what waits is written."""
+    async with asyncio.timeout(DEADLINE_S), Store.open(settings) as store, asyncio.TaskGroup() as group:
+        group.create_task(store.run())
+        yield store
+        await store.close()
 
 
 class PostgreSQL:

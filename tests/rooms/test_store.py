@@ -2,14 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import event
 
-from tests.databases import Database
+from tests.databases import Database, running
 from voicebot.config import StoreSettings
 from voicebot.errors import LocalProtocolError, PeerUnavailable
 from voicebot.store import AttemptRow, CallEnd, CallRow, EventRow, Store, TurnRow, UtteranceRow
@@ -21,14 +20,6 @@ DEADLINE_S = 50
 
 def settings(database: Database, query: str = "", **more: object) -> StoreSettings:
     return StoreSettings(url=database.url + query, **more)
-
-
-@asynccontextmanager
-async def running(chosen: StoreSettings) -> AsyncIterator[Store]:
-    async with asyncio.timeout(DEADLINE_S), Store.open(chosen) as store, asyncio.TaskGroup() as group:
-        group.create_task(store.run())
-        yield store
-        await store.close()
 
 
 def call(name: str = "CA1", **more: object) -> CallRow:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.databases import Database
-from voicebot.config import StoreSettings
+from tests.databases import Database, running
 from voicebot.errors import PeerUnavailable
 from voicebot.store import (
     AsideRow,
@@ -20,7 +19,6 @@ from voicebot.store import (
     CallRow,
     InvalidCursor,
     LatencyRow,
-    Store,
     TurnRow,
     UtteranceRow,
 )
@@ -31,19 +29,6 @@ from voicebot.store.search_index import INDEXED
 from voicebot.store.search_query import Term, fts5, parse, plain, tsquery
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
-DEADLINE_S = 50
-
-
-@asynccontextmanager
-async def running(database):
-    async with (
-        asyncio.timeout(DEADLINE_S),
-        Store.open(StoreSettings(url=database.url)) as store,
-        asyncio.TaskGroup() as group,
-    ):
-        group.create_task(store.run())
-        yield store
-        await store.close()
 
 
 def call(name="CA1", minute=0, **more):
@@ -93,7 +78,7 @@ async def pages(read, limit):
 
 
 async def test_a_call_comes_back_whole_and_in_order(database):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         entry = {"kind": "digits", "value": "12", "complete": True}
         await keep(
             store,
@@ -120,7 +105,7 @@ async def test_a_call_comes_back_whole_and_in_order(database):
 
 
 async def test_what_is_not_known_is_null_and_not_the_json_value(database):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         await keep(store, call(), turn(1, "a"))
     assert database.look("select entry is null, latency is null from turns") == [(True, True)]
 
@@ -150,7 +135,7 @@ FILTERS = [
 
 @pytest.fixture
 async def some_calls(database):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         await keep(
             store,
             call("CA1"),
@@ -180,7 +165,7 @@ async def test_turns_are_counted(some_calls):
 
 
 async def test_calls_of_one_instant_are_neither_lost_nor_doubled(database):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         await keep(store, *(call(f"CA{number}") for number in range(7)))
         found, count = await pages(lambda n, after: store.history.calls(CallFilter(), n, after), 3)
         assert ([one.id for one in found], count) == ([f"CA{number}" for number in range(6, -1, -1)], 3)
@@ -217,7 +202,7 @@ def shown(hit):
     ],
 )
 async def test_search(database, query, found):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         await keep(
             store,
             call(),
@@ -231,7 +216,7 @@ async def test_search(database, query, found):
 
 
 async def test_a_hit_says_where(database):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         await keep(store, call(), turn(7, "words", second=2, track="agent"), utterance("words", second=3))
         said, heard = (await store.history.search("words")).items
         assert (said.kind, said.track, said.number, said.at) == ("utterance", None, None, NOW + timedelta(seconds=3))
@@ -241,7 +226,7 @@ async def test_a_hit_says_where(database):
 
 
 async def test_the_pages_of_a_search_hold_every_hit_once_newest_first(database):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         await keep(store, call())
         async with asyncio.TaskGroup() as group:
             for second in range(40):
@@ -253,7 +238,7 @@ async def test_the_pages_of_a_search_hold_every_hit_once_newest_first(database):
 
 
 async def test_a_long_turn_is_cut_around_what_was_found(database):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         await keep(store, call(), turn(1, " ".join(["before"] * 100 + ["needle"] + ["after"] * 100)))
         (hit,) = (await store.history.search("needle")).items
         assert "before [needle] after" in shown(hit)
@@ -261,7 +246,7 @@ async def test_a_long_turn_is_cut_around_what_was_found(database):
 
 
 async def test_what_changes_or_goes_is_not_found_any_more(database):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         await keep(store, call(), call("CA2"), turn(1, "first words"), turn(1, "second words", "CA2"))
         database.change("update turns set text = 'others' where call_id = 'CA2'")
         assert [hit.call_id for hit in (await store.history.search("words")).items] == ["CA1"]
@@ -311,7 +296,7 @@ def test_how_a_query_is_read(query, terms):
     ],
 )
 async def test_a_cursor_of_another_list_is_refused(database, cursor):
-    async with running(database) as store:
+    async with running(database.settings) as store:
         with pytest.raises(InvalidCursor, match="first page"):
             await store.history.calls(CallFilter(), after=cursor)
         with pytest.raises(InvalidCursor, match="first page"):
@@ -341,7 +326,7 @@ def test_any_word_is_a_cursor_or_refused(word):
 
 async def test_a_broken_database_is_a_clear_error(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/calls.db")
-    async with running(database) as store:
+    async with running(database.settings) as store:
         database.change("drop table turns_words")
         with pytest.raises(PeerUnavailable, match="no such table: turns_words"):
             await store.history.search("word")
@@ -385,7 +370,7 @@ def server(postgresql):
 async def test_postgresql_uses_its_index(postgresql):
     """The expression that is searched must be, to the letter, the one that has the index."""
     database = postgresql.new()
-    async with running(database):
+    async with running(database.settings):
         engine = open_engine(database.url)
         with engine.begin() as connection:
             connection.exec_driver_sql("set enable_seqscan = off")

@@ -2,12 +2,12 @@
 
 import asyncio
 import gc
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
+from tests.databases import running
 from voicebot.config import StoreSettings
 from voicebot.store import (
     AttemptRow,
@@ -26,21 +26,9 @@ URL, SECOND = "https://app.example/", "https://copy.example/"
 DEADLINE_S = 50
 
 
-@asynccontextmanager
-async def running(database):
-    async with (
-        asyncio.timeout(DEADLINE_S),
-        Store.open(StoreSettings(url=database.url)) as store,
-        asyncio.TaskGroup() as group,
-    ):
-        group.create_task(store.run())
-        yield store
-        await store.close()
-
-
 @pytest.fixture
 async def store(database):
-    async with running(database) as opened:
+    async with running(database.settings) as opened:
         for name in ("CA1", "CA2"):
             await opened.write(
                 CallRow(

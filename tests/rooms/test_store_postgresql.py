@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from alembic import command
 
+from tests.databases import running
 from tests.rooms.test_store_database import go
 from voicebot.config import StoreSettings
 from voicebot.errors import ConfigurationError, PeerUnavailable
@@ -18,20 +19,13 @@ from voicebot.store import store as room
 from voicebot.store.database import migrate, open_engine
 
 NOW = datetime(2026, 11, 26, 12, 0, 0, tzinfo=UTC)
-DEADLINE_S = 50
 
 
 @asynccontextmanager
-async def running(database):
-    async with (
-        asyncio.timeout(DEADLINE_S),
-        Store.open(StoreSettings(url=database.url)) as store,
-        asyncio.TaskGroup() as group,
-    ):
-        group.create_task(store.run())
-        watching = group.create_task(store.watch())
+async def watched(database):
+    async with running(database.settings) as store:
+        watching = asyncio.create_task(store.watch())
         yield store
-        await store.close()
         watching.cancel()
 
 
@@ -57,7 +51,7 @@ def away(postgresql):
 
 async def test_what_is_written_while_it_is_started_anew_is_kept(postgresql, away):
     database = postgresql.new()
-    async with running(database) as store, asyncio.TaskGroup() as group:
+    async with watched(database) as store, asyncio.TaskGroup() as group:
         await store.write(call())
         assert await store.call("CA1")
         await asyncio.to_thread(away)
@@ -74,7 +68,7 @@ async def test_one_that_stays_away_is_a_clear_error_and_passes(postgresql, away,
     monkeypatch.setattr(room, "PATIENCE_S", 0.5)
     monkeypatch.setattr(room, "RETRY_S", 0.05)
     database = postgresql.new()
-    async with running(database) as store:
+    async with watched(database) as store:
         await store.write(call())
         await asyncio.to_thread(away)
         for number in (1, 2):
@@ -90,7 +84,7 @@ async def test_one_that_stays_away_is_a_clear_error_and_passes(postgresql, away,
 
 async def test_others_in_the_way_do_not_lose_a_row(postgresql):
     database = postgresql.new()
-    async with running(database) as store, asyncio.TaskGroup() as group:
+    async with watched(database) as store, asyncio.TaskGroup() as group:
         for name in ("CA1", "CA2"):
             await store.write(call(name))
         other = psycopg.connect(database.url)
@@ -113,7 +107,7 @@ async def test_others_in_the_way_do_not_lose_a_row(postgresql):
 
 
 async def test_no_text_is_refused(postgresql):
-    async with running(postgresql.new()) as store:
+    async with watched(postgresql.new()) as store:
         await store.write(call(from_number="sip:" + "x" * 300, parameters={"note": "a\0b"}))
         await store.write(turn(1, "A\0B", digits="1" * 300))
         await store.write(CallEnd(id="CA1", ended_at=NOW, reason="why " * 100, duration_ms=1))

@@ -1,11 +1,11 @@
 """Retention: what is too old goes, wholly and for good; what lives or may stay, stays."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.databases import running
 from voicebot.config import Settings
 from voicebot.store import (
     AsideRow,
@@ -14,7 +14,6 @@ from voicebot.store import (
     CallRow,
     EventRow,
     LatencyRow,
-    Store,
     TurnRow,
     UtteranceRow,
 )
@@ -22,7 +21,6 @@ from voicebot.store.retention import Retention
 from voicebot.store.schema import metadata
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
-DEADLINE_S = 50
 RARE = "zzyzxqq"
 
 
@@ -32,14 +30,6 @@ def make(database, days=0, numbers=None, **store):
         default={"retention_days": days},
         numbers={number: {"retention_days": kept} for number, kept in (numbers or {}).items()},
     )
-
-
-@asynccontextmanager
-async def running(settings):
-    async with asyncio.timeout(DEADLINE_S), Store.open(settings.store) as store, asyncio.TaskGroup() as group:
-        group.create_task(store.run())
-        yield store
-        await store.close()
 
 
 class Beside:
@@ -121,7 +111,7 @@ async def left(store):
 )
 async def test_what_is_too_old_goes(database, days, numbers, expected):
     settings = make(database, days, numbers)
-    async with running(settings) as store:
+    async with running(settings.store) as store:
         await store.write(call("in1", 1))
         await store.write(call("in9", 9))
         await store.write(call("out9", 9, direction="outbound", to_number="+15550177"))
@@ -132,7 +122,7 @@ async def test_what_is_too_old_goes(database, days, numbers, expected):
 @pytest.mark.parametrize("sweep_calls", [1, 2, 100])
 async def test_live_calls_and_those_with_an_obstinate_recording_stay(database, sweep_calls):
     settings = make(database, 5, sweep_calls=sweep_calls)
-    async with running(settings) as store:
+    async with running(settings.store) as store:
         for name in "abcdef":
             await store.write(call(name, 9))
         beside = Beside(broken="c")
@@ -145,7 +135,7 @@ async def test_live_calls_and_those_with_an_obstinate_recording_stay(database, s
 
 async def test_a_deleted_call_leaves_nothing_behind(database, tmp_path):
     settings = make(database, 5)
-    async with running(settings) as store:
+    async with running(settings.store) as store:
         await store.write(call("CA1", 9, parameters={"note": RARE}))
         await store.write(call("CA2", 1))
         await put_all(store, "CA1")
@@ -177,7 +167,7 @@ async def test_a_deleted_call_leaves_nothing_behind(database, tmp_path):
 
 async def test_words_of_a_call_that_somebody_deleted_leave_the_index_with_the_next_sweep(sqlite, tmp_path):
     settings = make(sqlite)
-    async with running(settings) as store:
+    async with running(settings.store) as store:
         sweeper = retention(store, settings)
         await sweeper.sweep()
         await store.write(call("CA1", 0))
@@ -189,7 +179,7 @@ async def test_words_of_a_call_that_somebody_deleted_leave_the_index_with_the_ne
 
 async def test_it_sweeps_again_and_again_until_closed(database, caplog):
     settings = make(database, 5, sweep_every_s=0.01)
-    async with running(settings) as store, asyncio.TaskGroup() as group:
+    async with running(settings.store) as store, asyncio.TaskGroup() as group:
         beside, gone = Beside(), asyncio.Event()
         sweeper = Retention(store, settings, lambda _: gone.set() or False, beside.forget, now=lambda: NOW)
         running_task = group.create_task(sweeper.run())
@@ -204,7 +194,7 @@ async def test_it_sweeps_again_and_again_until_closed(database, caplog):
 
 async def test_a_store_out_of_order_is_swept_the_next_time(database):
     settings = make(database, 5, sweep_every_s=0.01)
-    async with running(settings) as store, asyncio.TaskGroup() as group:
+    async with running(settings.store) as store, asyncio.TaskGroup() as group:
         database.change("alter table events rename to elsewhere")
         beside, tried = Beside(), asyncio.Event()
 

@@ -66,8 +66,8 @@ def open_engine(url: str) -> Engine:
     """Return an engine for `url`; raises ConfigurationError for a URL that cannot be used."""
     try:
         parsed = _plain(make_url(url))
-        # Readers ask a server whether it is still there, for it may have been started anew since they came last.
         sqlite = parsed.get_backend_name() == "sqlite"
+        # Readers ask a server whether it is still there, for it may have been started anew since they came last.
         engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=not sqlite)
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"store.url: {error}; install voicebot[postgresql]") from None

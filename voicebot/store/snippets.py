@@ -14,7 +14,7 @@ CUT = "…"
 _WORD = re.compile(rf"(?:[^\W_]|{ACCENTS})+")
 
 type Span = tuple[int, int]
-"""The first word and the one behind the last."""
+"""The first and the one behind the last: characters of a text, or words of it."""
 
 
 def snippet(text: str, terms: Sequence[Term]) -> tuple[Part, ...]:
@@ -29,9 +29,9 @@ def snippet(text: str, terms: Sequence[Term]) -> tuple[Part, ...]:
 def _found(words: Sequence[str], terms: Sequence[Term]) -> list[tuple[Span, int]]:
     """Return where which terms are, in the order of the text; of two that overlap the one that begins first."""
     everywhere = sorted(
-        ((first, first + length), number)
+        (span, number)
         for number, term in enumerate(terms)
-        for first, length in _places(words, _WORD.findall(without_accents(term.text).lower()), prefix=term.prefix)
+        for span in _places(words, _WORD.findall(without_accents(term.text).lower()), prefix=term.prefix)
     )
     found: list[tuple[Span, int]] = []
     for span, number in everywhere:
@@ -41,14 +41,14 @@ def _found(words: Sequence[str], terms: Sequence[Term]) -> list[tuple[Span, int]
 
 
 def _places(words: Sequence[str], wanted: Sequence[str], *, prefix: bool) -> Iterator[Span]:
-    """Yield where a phrase begins, and how long it is."""
+    """Yield the words of each place where a phrase is."""
     if not wanted:
         return
     *whole, last = wanted
     for first in range(len(words) - len(whole)):
         end = words[first + len(whole)]
         if words[first : first + len(whole)] == whole and (end.startswith(last) if prefix else end == last):
-            yield first, len(wanted)
+            yield first, first + len(wanted)
 
 
 def _begin(found: Sequence[tuple[Span, int]], count: int, room: int) -> int:

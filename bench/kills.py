@@ -20,6 +20,7 @@ from aiohttp import web
 from sqlalchemy import inspect
 from standardwebhooks import Webhook
 
+from voicebot.errors import ConfigurationError
 from voicebot.store.database import open_engine
 from voicebot.wire.webhook import new_secret
 
@@ -160,8 +161,9 @@ async def kill_again_and_again(kills: int, seed: int, store: str = "") -> Figure
             for number in range(1, kills + 1):
                 told.at_work.clear()
                 life = await told.begin(str(number))
-                if number % 2:
-                    await told.at_work.wait()  # every other life is killed at work, however long it takes to begin
+                if number % 2:  # every other life is killed at work, however long it takes to begin
+                    async with asyncio.timeout(DRAIN_S):
+                        await told.at_work.wait()
                 await asyncio.sleep(chance.random() * LONGEST_LIFE_S)
                 os.kill(life, signal.SIGKILL)
                 if number % 100 == 0:
@@ -226,6 +228,11 @@ def main() -> int:
         "--store", default="", metavar="URL", help="an empty database; an SQLite file of its own unless given"
     )
     arguments = parser.parse_args()
+    if arguments.store:
+        try:
+            open_engine(arguments.store).dispose()
+        except ConfigurationError as error:
+            parser.error(str(error))
     figures = asyncio.run(kill_again_and_again(arguments.kills, arguments.seed, arguments.store))
     print(json.dumps(asdict(figures)))
     return 0 if figures.good else 1

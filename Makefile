@@ -11,6 +11,9 @@ RUN := $(UV) run --no-sync
 STAMP := .venv/.voicebot-synced
 ARGS :=
 
+# Where it is set, as in many container images, every process that is started would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test audit lint format bench fuzz docs image-check setup clean
 

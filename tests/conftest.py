@@ -24,7 +24,7 @@ from voicebot import live
 from voicebot.app import running
 from voicebot.config import Settings, merge
 from voicebot.local.phone.caller import CallOptions, PhoneCall
-from voicebot.local.phone.options import DEFAULT_AUTH_TOKEN
+from voicebot.local.phone.options import DEFAULT_AUTH_TOKEN, Limits
 from voicebot.local.soniox.server import Faults, LocalSonioxOptions, Script, local_soniox
 from voicebot.store.database import migrate, open_engine
 
@@ -38,8 +38,8 @@ SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 PACE = 6.0
 # Tests in these folders live in real time: phones that talk, services that are killed and come back.
 IN_REAL_TIME = {"cli", "contract", "faults", "local", "service", "workers"}
-# But for these: the one looks at no clock, the other has all the patience there is.
-AT_ANY_TIME = {"test_kill.py", "test_shares.py"}
+# But for these, which look at no clock or have all the patience there is.
+AT_ANY_TIME = {"test_kill.py", "test_processes.py", "test_rooms.py", "test_shares.py", "test_soak.py"}
 
 
 def pytest_collection_modifyitems(items):
@@ -232,6 +232,7 @@ class House:
             "connect_to": {ORIGIN: self.address},
             "pace": pace,
             "steps": steps,
+            "limits": Limits(retry_wait_s=0.1),
         }
         return Phone(CallOptions(**options | changes), self.group)
 

@@ -1,11 +1,13 @@
 """What the kernel knows: processor time, memory, and which core belongs to whom (Linux)."""
 
+import asyncio
 import os
 import platform
+import signal
 import statistics
 import sysconfig
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +38,12 @@ def cores(workers: int = 1, *, pin: bool) -> tuple[frozenset[int], frozenset[int
     """Return the cores of a service of so many workers, and that of the load tools; none where nothing is pinned."""
     behind = SERVICE_CORE + workers
     return (frozenset(range(SERVICE_CORE, behind)), frozenset({behind})) if pin else (frozenset(), frozenset())
+
+
+def run[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`, which `kill` and `timeout` end as Ctrl-C does: the processes that it has started end with it."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    return asyncio.run(work)
 
 
 def work_ms() -> float:

@@ -1,7 +1,6 @@
 """Measures the service: processor time, latency, memory and losses under many calls, beside a minimal bridge."""
 
 import argparse
-import asyncio
 import json
 import sys
 import time
@@ -103,7 +102,7 @@ def main() -> int:
         machine.check(pin=not arguments.no_pin, workers=arguments.workers)
         described = machine.describe()
         todo = plans(arguments)
-        runs = asyncio.run(limits.find(todo, _run_one) if arguments.find else _all(todo))
+        runs = machine.run(limits.find(todo, _run_one) if arguments.find else _all(todo))
     except (base.NoBaseError, machine.NotPossibleError, measure.RunFailedError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

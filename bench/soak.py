@@ -149,7 +149,7 @@ def main() -> int:
     parser.add_argument("--no-pin", action="store_true", help="give the service no core of its own")
     parser.add_argument("--out", type=Path, help="a folder for soak.json, soak.md and soak.svg")
     arguments = parser.parse_args()
-    samples, end = asyncio.run(soak(arguments))
+    samples, end = machine.run(soak(arguments))
     warm = [sample for sample in samples if sample["at_s"] >= WARM_UP * arguments.minutes * 60]
     found = soak_trend.trends(warm)
     faults = judge(found, end)

@@ -1,6 +1,5 @@
 """Tells everybody but the application what happens on a call: the store, the live view, the metrics, the log."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,6 @@ from voicebot.core.latency import TurnClock
 from voicebot.core.playback import Spoken
 from voicebot.core.turns import TurnState
 from voicebot.courier import Attempted, ReplyFailed
-from voicebot.errors import VoicebotError
 from voicebot.live import (
     BotResumed,
     BotSaid,
@@ -98,13 +96,8 @@ class Scribe:
             parameters=dict(identity.carrier),
             carrier_id=identity.carrier_id,
         )
-        try:
-            async with asyncio.timeout(STORE_WAIT_S):
-                await self._store.write(row)
-        except TimeoutError:
-            self._not_kept(row, f"it took longer than {STORE_WAIT_S:g} s")
-        except VoicebotError as error:
-            self._not_kept(row, str(error))
+        if fault := await self._store.try_write(row, STORE_WAIT_S):
+            self._not_kept(row, str(fault))
 
     def stands(self, state: JsonValue, course: dict[str, JsonValue]) -> None:
         """The call has changed in a way that another process must know to go on with it."""

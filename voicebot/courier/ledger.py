@@ -1,11 +1,10 @@
 """Keeps events before they are sent and attempts after they were made, without ever holding up the call."""
 
-import asyncio
 from collections.abc import Callable
 
 import structlog
 
-from voicebot.errors import LocalProtocolError, VoicebotError
+from voicebot.errors import LocalProtocolError
 from voicebot.store import AttemptRow, EndpointStop, EventRow, Row, Store, Tray
 
 STORE_WAIT_S = 1.0
@@ -25,16 +24,10 @@ class Ledger:
 
     async def keep(self, row: EventRow) -> bool:
         """Commit an event before its first attempt; False (and logged) when the store did not take it in time."""
-        try:
-            async with asyncio.timeout(STORE_WAIT_S):
-                await self._store.write(row)
-        except TimeoutError:
-            why = f"the store took longer than {STORE_WAIT_S} s"
-        except VoicebotError as error:
-            why = str(error)
-        else:
+        fault = await self._store.try_write(row, STORE_WAIT_S)
+        if fault is None:
             return True
-        log.warning("webhook.not_stored", call=row.call_id, event_id=row.id, sequence=row.sequence, why=why)
+        log.warning("webhook.not_stored", call=row.call_id, event_id=row.id, sequence=row.sequence, why=str(fault))
         return False
 
     def note(self, row: AttemptRow | EndpointStop) -> None:
@@ -51,19 +44,11 @@ class Ledger:
 
     async def record(self, row: AttemptRow | EndpointStop) -> bool:
         """Record something now; False (and logged) when the store could not take it and may take it later."""
-        try:
-            async with asyncio.timeout(STORE_WAIT_S):
-                await self._store.write(row)
-        except TimeoutError:
-            _not_recorded(row, f"the store took longer than {STORE_WAIT_S} s")
-        except LocalProtocolError as error:
-            _not_recorded(row, str(error))  # refused for good: the call was deleted meanwhile
+        fault = await self._store.try_write(row, STORE_WAIT_S)
+        if fault is None:
             return True
-        except VoicebotError as error:
-            _not_recorded(row, str(error))
-        else:
-            return True
-        return False
+        _not_recorded(row, str(fault))
+        return isinstance(fault, LocalProtocolError)  # refused for good: the call was deleted meanwhile
 
 
 def _not_recorded(row: Row, why: str) -> None:

@@ -17,7 +17,7 @@ from voicebot.core.shares import Share
 from voicebot.errors import PeerUnavailable, VoicebotError
 from voicebot.metrics import Metrics
 from voicebot.store import schema
-from voicebot.store.database import checkpoint, migrate, open_engine, passes, translated
+from voicebot.store.database import PEER, checkpoint, migrate, open_engine, passes, translated
 from voicebot.store.group_commit import Faults, GroupCommit, Told
 from voicebot.store.history import History
 from voicebot.store.outbox import Outbox
@@ -135,6 +135,17 @@ class Store:
     async def write(self, row: Row) -> None:
         """Keep something, and return when it is committed; LAZY rows wait up to LINGER_S for company."""
         await self._group.write(row, lazy=isinstance(row, LAZY))
+
+    async def try_write(self, row: Row, within_s: float) -> VoicebotError | None:
+        """Keep something; return what is wrong, after `within_s` that it takes so long: it may then be kept all the same."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self.write(row)
+        except TimeoutError:
+            return PeerUnavailable(PEER, f"took longer than {within_s:g} s")
+        except VoicebotError as error:
+            return error
+        return None
 
     def leave(self, row: Row, told: Told) -> None:
         """Keep something that nobody waits for; `told` hears when it is committed, or why it is not.

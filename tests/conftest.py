@@ -36,25 +36,17 @@ ORIGIN = "https://voice.example.com"
 KEY = "the-key"
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY"
 PACE = 6.0
-# Tests in these folders live in real time: phones that talk; services that are cut off, killed and come back.
-IN_REAL_TIME = {
-    "cli": "calls",
-    "contract": "calls",
-    "local": "calls",
-    "service": "calls",
-    "faults": "faults",
-    "workers": "faults",
-}
+# Tests in these folders live in real time: phones that talk, services that are killed and come back.
+IN_REAL_TIME = {"cli", "contract", "faults", "local", "service", "workers"}
 # But for these, which look at no clock or have all the patience there is.
 AT_ANY_TIME = {"test_kill.py", "test_processes.py", "test_rooms.py", "test_shares.py", "test_soak.py"}
 
 
 def pytest_collection_modifyitems(items):
-    """With several processes and `--dist loadgroup`, two of them have what lives in real time, one after another."""
+    """With several processes and `--dist loadgroup`, what lives in real time runs in one of them, one after another."""
     for item in items:
-        group = IN_REAL_TIME.get(item.path.relative_to(Path(__file__).parent).parts[0])
-        if group and item.path.name not in AT_ANY_TIME:
-            item.add_marker(pytest.mark.xdist_group(group))
+        if IN_REAL_TIME & set(item.path.relative_to(Path(__file__).parent).parts) and item.path.name not in AT_ANY_TIME:
+            item.add_marker(pytest.mark.xdist_group("real-time"))
 
 
 class Application:

@@ -75,12 +75,8 @@ def read_frame(message: str | bytes) -> Media | None:
     """Read a media message with what Twilio documents of it; None for anything else, right or wrong."""
     try:
         body = _decode(message).media
-    except (
-        msgspec.MsgspecError,
-        ValueError,
-        RecursionError,
-    ):  # the last for what is nested deep in a field passed over
-        return None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None  # the last for fields that are passed over, however deep
     timestamp = body.timestamp
     # In fields that it passes over the decoder lets bytes through that are no UTF-8.
     if not (message.isascii() and timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= MAX_DIGITS):

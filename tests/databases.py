@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.news import DEADLINE_S
 from voicebot.config import StoreSettings
 from voicebot.store import Store
 from voicebot.store.database import migrate, open_engine
 
-DEADLINE_S = 50
 BLANK = "blank"
 """Has the schema; a copy of it costs less than making it anew."""
 
